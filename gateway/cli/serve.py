@@ -1,0 +1,81 @@
+"""`gateway serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+import structlog
+import uvloop
+
+from gateway.app import Gateway
+from gateway.chain.connection import verify_runtime
+from gateway.config.load import load
+from gateway.config.problem import ConfigError
+from gateway.config.schema import Config
+from gateway.telemetry import logs
+
+log = structlog.get_logger("gateway")
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), envvar="GATEWAY_CONFIG", help="The YAML file.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", help="Port to listen on.")
+@click.option("--emulator", is_flag=True, help="Put the embedded emulator in BFL's place when BFL_API_KEY is not set.")
+def serve(path: Path | None, host: str | None, port: str | None, emulator: bool) -> None:
+    """Run the gateway until SIGINT or SIGTERM."""
+    verify_runtime()
+    environ = dict(os.environ)
+    emulate = emulator and not environ.get("BFL_API_KEY", "").strip()
+    options = {name: value for name, value in (("--host", host), ("--port", port)) if value is not None}
+    uvloop.run(_serve(path, environ, options, emulate=emulate))
+
+
+async def _serve(path: Path | None, environ: dict[str, str], options: dict[str, str], *, emulate: bool) -> None:
+    if emulate:
+        from gateway.emulator.server import Emulator
+
+        async with Emulator() as bfl:
+            environ |= {"BFL_API_KEY": "emulator-00000000-0000-0000-0000-000000000000", "BFL_BASE_URL": bfl.api_url}
+            click.echo(f"  BFL emulator  {bfl.api_url}   (pictures are made up; set BFL_API_KEY for the real service)")
+            await _run(_load(path, environ, options))
+    else:
+        await _run(_load(path, environ, options))
+
+
+def _load(path: Path | None, environ: dict[str, str], options: dict[str, str]) -> Config:
+    try:
+        return load(Config, path, environ, options=options)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+
+
+async def _run(config: Config) -> None:
+    logs.configure(config.secrets())
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with Gateway(config) as gateway:
+        _greet(gateway)
+        await stop.wait()
+        log.info("draining", limit_seconds=config.jobs.drain)
+
+
+def _greet(gateway: Gateway) -> None:
+    key = "$FORWARD_KEY" if gateway.config.auth.keys else "none"
+    base = f"{gateway.url}{gateway.config.route_prefix}/v1"
+    click.echo(f"""\
+  gateway       {base}
+  metrics       {gateway.admin_url}/metrics
+
+  curl {base}/images/edits -H "Authorization: Bearer {key}" \\
+       -F image=@picture.png -F prompt="make it blue" | jq -r '.data[0].b64_json' | base64 -d > edited.png
+
+  python -c 'import base64, openai; client = openai.OpenAI(base_url="{base}", api_key="{key}"); open("edited.png", "wb").write(base64.b64decode(client.images.edit(model="flux-kontext-pro", image=open("picture.png", "rb"), prompt="make it blue").data[0].b64_json))'
+""")

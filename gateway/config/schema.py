@@ -1,0 +1,109 @@
+"""The whole configuration: every package's own settings, composed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from gateway.chain.settings import AuthSettings, ErrorSettings
+from gateway.domain.hosts import is_loopback
+from gateway.domain.secret import Secret
+from gateway.handlers.settings import UploadSettings
+from gateway.jobs.settings import JobSettings
+from gateway.platforms.bfl.settings import BflSettings
+from gateway.platforms.openai.settings import OpenAiSettings
+from gateway.routing.settings import RouteSettings
+from gateway.stores.settings import MemorySettings, ResultSettings
+
+PlatformSettings = Annotated[BflSettings | OpenAiSettings, Field(discriminator="kind")]
+
+
+class Listener(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(ge=0, le=65_535, description="TCP port; 0 takes a free one")
+
+
+class PublicListener(Listener):
+    """Where clients come in."""
+
+    port: int = Field(default=8080, ge=0, le=65_535, description="TCP port; 0 takes a free one")
+
+
+class AdminListener(Listener):
+    """Where operators look: /metrics, /healthz, /readyz. Never public."""
+
+    port: int = Field(default=8081, ge=0, le=65_535, description="TCP port; 0 takes a free one")
+
+
+def state_dir() -> Path:
+    """https://specifications.freedesktop.org/basedir-spec/latest/"""
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "image-gateway"
+
+
+class Config(BaseModel):
+    """An image-API gateway: OpenAI's Images API in front, FLUX and OpenAI behind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="image-gateway")
+
+    listen: PublicListener = Field(default_factory=PublicListener)
+    admin: AdminListener = Field(default_factory=AdminListener)
+    public_base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")] | None = Field(
+        default=None, description="Where clients reach the gateway; needed for response_format=url off this machine"
+    )
+    route_prefix: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
+        default="", description="Put before every public path, such as /images"
+    )
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+    platforms: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], PlatformSettings] = Field(
+        default_factory=dict, description="Accounts at platforms, by an id of your own"
+    )
+    routes: RouteSettings = Field(default_factory=RouteSettings)
+    uploads: UploadSettings = Field(default_factory=UploadSettings)
+    memory: MemorySettings = Field(default_factory=MemorySettings)
+    results: ResultSettings = Field(default_factory=ResultSettings)
+    jobs: JobSettings = Field(default_factory=JobSettings)
+    errors: ErrorSettings = Field(default_factory=ErrorSettings)
+    state_dir: Path = Field(default_factory=state_dir, description="Where files live; private to the gateway")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        known = ", ".join(self.platforms) or "none"
+        for route in ("edits", "generations"):
+            for name in getattr(self.routes, route):
+                if name not in self.platforms:
+                    raise ValueError(f"routes.{route} names the platform {name!r}; configured are: {known}")
+                if route == "generations" and self.platforms[name].kind != "openai":
+                    raise ValueError(f"routes.generations names {name!r}, which serves edits only")
+        if sum(platform.kind == "openai" for platform in self.platforms.values()) > 1:
+            raise ValueError("platforms has two of kind openai; one is relayed to")
+        if not self.auth.keys and not is_loopback(self.listen.host):
+            raise ValueError(
+                f"listen.host is {self.listen.host}, so others can reach the gateway, and no key is configured. Set FORWARD_KEY "
+                "or auth.keys (`gateway keys new` makes one), or listen on 127.0.0.1."
+            )
+        return self
+
+    def secrets(self) -> list[str]:
+        """Every secret in plain text, for the log's redactor."""
+        return list(_secrets(self))
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _secrets(inner)
+    elif isinstance(value, tuple | list):
+        for inner in value:
+            yield from _secrets(inner)

@@ -1,0 +1,1 @@
+"""What clients speak. Pure: text and blobs in, domain values out, and back."""

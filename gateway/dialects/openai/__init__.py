@@ -1,0 +1,1 @@
+"""OpenAI's Images API. https://developers.openai.com/api/reference/resources/images"""

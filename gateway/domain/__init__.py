@@ -1,0 +1,1 @@
+"""The words everybody speaks: values only, no I/O, nothing above them imported."""

@@ -1,0 +1,51 @@
+"""What the client asked: syntax checked, every field kept, no vendor's rule applied yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.domain.blob import Blob, Link
+from gateway.domain.size import Pixels, Ratio
+
+
+class ResponseFormat(StrEnum):
+    B64_JSON = "b64_json"
+    URL = "url"
+
+
+class OutputFormat(StrEnum):
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """
+    One `POST /v1/images/edits`.
+
+    `asked` holds every text field as it came, in order; `extra` those of them that OpenAI's API does not define: a
+    platform takes the ones it knows and refuses the rest. Fields that OpenAI defines but no platform acts on are only in
+    `asked`.
+    https://developers.openai.com/api/reference/resources/images/methods/edit
+    """
+
+    prompt: str = field(repr=False)
+    images: tuple[Blob | Link, ...]
+    model: str | None = None
+    n: int = 1
+    size: Pixels | Ratio | None = None
+    response_format: ResponseFormat = ResponseFormat.B64_JSON
+    output_format: OutputFormat = OutputFormat.PNG
+    moderation: str | None = None
+    stream: bool = False
+    end_user: str | None = field(default=None, repr=False)
+    mask: Blob | Link | None = None
+    markup: Blob | Link | None = None
+    asked: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    extra: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def has(self, name: str) -> bool:
+        """True when the client sent this text field."""
+        return any(name == key for key, _ in self.asked)

@@ -1,0 +1,53 @@
+"""Which hosts may be private: an operator's own list, and this machine when the platform itself is on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from yarl import URL
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateHosts:
+    """`listed` are `host:port` pairs. `loopback` is set when the platform's base URL is plain http on this machine."""
+
+    listed: frozenset[str] = frozenset()
+    loopback: bool = False
+
+    @classmethod
+    def of(cls, base_url: str, listed: tuple[str, ...]) -> PrivateHosts:
+        base = URL(base_url)
+        plain = base.scheme == "http"
+        own = {f"{base.host}:{base.port}"} if plain else set()
+        return cls(frozenset(listed) | own, loopback=plain and is_loopback(base.host))
+
+    def allows(self, url: URL) -> bool:
+        """True when the address may be plain http and may be private."""
+        return f"{url.host}:{url.port}" in self.listed or (self.loopback and is_loopback(url.host))
+
+
+def is_loopback(host: str | None) -> bool:
+    """True for `localhost` and loopback addresses."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def read_foreign(url: str) -> URL | None:
+    """
+    An address somebody else wrote, or None unless it is plainly http or https, ASCII, without user, blanks or backslashes.
+
+    Parsed with the parser the client uses, so that what is checked is what is called.
+    """
+    if not url.isascii() or any(c <= " " or c in "\\\x7f" for c in url):
+        return None
+    try:
+        read = URL(url, encoded=True)
+        plain = read.user is None and read.password is None and bool(read.host) and read.port is not None
+    except ValueError:
+        return None
+    return read if plain and read.scheme in ("http", "https") else None

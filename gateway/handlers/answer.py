@@ -1,0 +1,192 @@
+"""What a waiting client gets of a job: the whole answer, or a stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.dialects.openai import events, reply
+from gateway.domain.edit import ResponseFormat
+from gateway.domain.errors import AnswerOverdue, GatewayError, InvalidField, ResultLost
+from gateway.domain.hosts import is_loopback
+from gateway.domain.notes import Fate, Note, header
+from gateway.handlers import respond
+from gateway.handlers.keys import STORY
+from gateway.jobs.clock import Clock
+from gateway.jobs.job import Result
+from gateway.jobs.supervisor import JobHandle, worst
+from gateway.stores.contract import Made, Results
+from gateway.telemetry.catalogue import Catalogue
+
+# Proxies cut what is silent for a minute; comments keep the line open.
+KEEP_ALIVE_S = 10.0
+# An answer that has begun can no longer say 429, so it begins with the acceptance, or when the queue has taken this long.
+BEGIN_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """`public_url` is where clients reach the gateway, without a slash at the end; None when it was not configured."""
+
+    results: Results
+    metrics: Catalogue
+    clock: Clock
+    public_url: str | None
+    link_s: float
+    moderation_code: str
+
+    def check_links(self, request: web.Request) -> None:
+        """Raises: InvalidField when no link could be made that leads here."""
+        self._base(request)
+
+    async def whole(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
+        """Wait, and answer with every finished picture. Raises: GatewayError when there is none."""
+        job, told = handle.job, request[STORY]
+        told.facts["job"] = job.record.id
+        try:
+            await self.clock.within(deadline - self.clock.now(), job.until_finished())
+        except TimeoutError:
+            if not any(isinstance(result, Made) for result in job.results):
+                raise _overdue(handle) from None
+        pictures, errors = self._pictures(request, handle, job.results)
+        try:
+            if not pictures:
+                told.steps |= job.steps
+                raise worst(errors)
+            notes = self._notes(handle, len(pictures))
+            told.steps |= job.steps
+            started = self.clock.now()
+            body = reply.write(pictures, created=int(self.clock.wall()))
+            response = await respond.whole(request, body, self._headers(handle, notes))
+            told.steps["reply"] = self.clock.now() - started
+        finally:
+            for picture in pictures:
+                picture.blob.release()
+        self._count(handle, pictures)
+        await handle.delivered()
+        return response
+
+    async def stream(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
+        """Begin with the first acceptance; then one event a picture, and a last one for a failure."""
+        job, told = handle.job, request[STORY]
+        told.facts["job"] = job.record.id
+        try:
+            await self.clock.within(min(BEGIN_WITHIN_S, deadline - self.clock.now()), job.until_accepted())
+        except TimeoutError:
+            pass
+        if job.finished and not any(isinstance(result, Made) for result in job.results):
+            raise worst([result for result in job.results if isinstance(result, GatewayError)])
+        told.steps |= job.steps
+        response = web.StreamResponse(headers=self._headers(handle, job.record.reply.notes))
+        response.content_type = "text/event-stream"
+        response.headers["X-Accel-Buffering"] = "no"
+        async with respond.sending(request, response) as timer:
+            whole = await self._events(request, response, handle, deadline, timer)
+            await response.write_eof()
+        if whole:
+            await handle.delivered()
+        return response
+
+    async def _events(
+        self, request: web.Request, response: web.StreamResponse, handle: JobHandle, deadline: float, timer: asyncio.Timeout
+    ) -> bool:
+        told, sent, errors = request[STORY], 0, []
+        ends = handle.job.ends()
+        following = asyncio.ensure_future(anext(ends, None))
+        try:
+            while True:
+                left = deadline - self.clock.now()
+                try:
+                    found = await self.clock.within(min(KEEP_ALIVE_S, left), asyncio.shield(following))
+                except TimeoutError:
+                    if left > 0:
+                        timer.reschedule(asyncio.get_running_loop().time() + respond.STALL_S)
+                        await response.write(events.KEEP_ALIVE)
+                        continue
+                    errors = [] if sent else [_overdue(handle)]
+                    break
+                if found is None:
+                    break
+                pictures, faults = self._pictures(request, handle, [found[1]])
+                errors += faults
+                for picture in pictures:
+                    try:
+                        body = reply.completed(picture, created=int(self.clock.wall()))
+                        await respond.pour(response, events.event(str(body.fields["type"]), body), timer)
+                    finally:
+                        picture.blob.release()
+                    self._count(handle, [picture])
+                    sent += 1
+                following = asyncio.ensure_future(anext(ends, None))
+        finally:
+            following.cancel()
+        if not sent:
+            fault = worst(errors)
+            told.outcome = "moderated" if fault.code == "moderation_blocked" else fault.code
+            told.facts |= {"paid": fault.paid.value, "detail": fault.detail}
+            code = self.moderation_code if fault.code == "moderation_blocked" else None
+            await response.write(events.failure(fault, code))
+        return handle.job.finished
+
+    def _pictures(
+        self, request: web.Request, handle: JobHandle, results: Sequence[Result | None]
+    ) -> tuple[list[reply.Picture], list[GatewayError]]:
+        pictures: list[reply.Picture] = []
+        errors: list[GatewayError] = []
+        links = handle.job.record.reply.response_format is ResponseFormat.URL
+        for result in results:
+            if isinstance(result, GatewayError):
+                errors.append(result)
+            elif isinstance(result, Made):
+                blob = self.results.open(result.ref)
+                if blob is None:
+                    errors.append(ResultLost("The picture was made, but is no longer kept. Send the request again."))
+                    continue
+                expires = int(self.clock.wall() + self.link_s)
+                url = self._base(request) + self.results.link(result.ref, expires) if links else None
+                pictures.append(reply.Picture(blob, url))
+        return pictures, errors
+
+    def _base(self, request: web.Request) -> str:
+        if self.public_url is not None:
+            return self.public_url
+        host = request.headers.get("Host", "")
+        if is_loopback(host.rsplit(":", 1)[0].strip("[]")):
+            return f"http://{host}"
+        raise InvalidField(
+            "response_format=url needs PUBLIC_BASE_URL, the address under which clients reach this gateway. "
+            "Set it, or use b64_json.",
+            param="response_format",
+        )
+
+    def _notes(self, handle: JobHandle, made: int) -> tuple[Note, ...]:
+        record = handle.job.record
+        short = (Note("n", Fate.CONVERTED, f"{made} of {record.n}"),) if made < record.n else ()
+        return record.reply.notes + short
+
+    def _headers(self, handle: JobHandle, notes: Sequence[Note]) -> dict[str, str]:
+        record = handle.job.record
+        found = {"x-job-id": record.id, "x-gateway-platform": f"{record.platform}/{record.model}"}
+        if said := header(notes):
+            found["x-gateway-translation"] = said
+        if handle.replayed:
+            found["Idempotent-Replayed"] = "true"
+        if "queue" in handle.job.steps:
+            found["x-gateway-queue-ms"] = str(round(handle.job.steps["queue"] * 1000))
+        return found
+
+    def _count(self, handle: JobHandle, pictures: Sequence[reply.Picture]) -> None:
+        record = handle.job.record
+        self.metrics.images(record.platform, record.model).inc(len(pictures))
+        self.metrics.image_bytes("delivered").inc(sum(picture.blob.length for picture in pictures))
+
+
+def _overdue(handle: JobHandle) -> AnswerOverdue:
+    return AnswerOverdue(
+        "The job is not finished in the time in which an answer was promised. It goes on: send the same request again to "
+        "get its result; nothing is charged twice.",
+        paid=handle.job.paid,
+    )

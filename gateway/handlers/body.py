@@ -1,0 +1,83 @@
+"""A request's body as it arrives: refused before its first byte or counted, and never waited for without end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import HttpVersion11, hdrs, web
+
+from gateway.domain.errors import ExpectationFailed, InvalidRequest, TooLarge, TooSlow, UnsupportedMedia
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """
+    How slow a sender may be, in seconds of waiting for it: `stall_s` without a byte, or `grace_s` behind a steady
+    `bytes_per_s`. Time the gateway spends itself does not count.
+    """
+
+    grace_s: float = 5.0
+    bytes_per_s: int = 16 * 1024
+    stall_s: float = 10.0
+
+
+class Body:
+    """
+    One body of at most `most` bytes. `length` is the declared one, None when the body comes in chunks.
+
+    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, before anything is read.
+    """
+
+    def __init__(self, request: web.BaseRequest, most: int, pace: Pace) -> None:
+        self._request, self._most, self._pace = request, most, pace
+        self._waited_s = 0.0
+        self.received = 0
+        self.length = request.content_length
+        if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("", "identity"):
+            raise UnsupportedMedia("Content-Encoding is not taken here; send the body as it is.")
+        self._expected = _expected(request)
+        if self.length is not None and self.length > most:
+            raise self._too_large()
+
+    async def read(self) -> bytes:
+        """
+        The next bytes in the size they came, b"" at the end. The first call answers `Expect: 100-continue`.
+
+        Raises: TooLarge, TooSlow, InvalidRequest.
+        """
+        if self._expected and self._request.transport is not None:
+            self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._expected = False
+        clock, pace = asyncio.get_running_loop().time, self._pace
+        began = clock()
+        patience = min(pace.stall_s, pace.grace_s + self.received / pace.bytes_per_s - self._waited_s)
+        try:
+            async with asyncio.timeout(patience):
+                chunk = await self._request.content.readany()
+        except TimeoutError:
+            raise TooSlow("The upload stalled or is too slow; the connection is closed.") from None
+        except (web.RequestPayloadError, OSError) as error:
+            raise InvalidRequest("The body is not what its headers say.", detail=type(error).__name__) from error
+        self._waited_s += clock() - began
+        self.received += len(chunk)
+        if self.received > self._most:
+            raise self._too_large()
+        return chunk
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The request is larger than {self._most} bytes.")
+
+
+async def leave_expect(_request: web.Request) -> None:
+    """An `expect_handler` that answers nothing: whoever reads the body does, after every refusal had its chance."""
+
+
+def _expected(request: web.BaseRequest) -> bool:
+    """https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: HTTP/1.0 clients do not know it."""
+    expect = request.headers.get(hdrs.EXPECT)
+    if expect is None or request.version < HttpVersion11:
+        return False
+    if expect.strip().lower() != "100-continue":
+        raise ExpectationFailed("The only expectation that is met here is 100-continue.")
+    return True

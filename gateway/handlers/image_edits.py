@@ -1,0 +1,142 @@
+"""
+`POST /v1/images/edits`, from the first byte to the last.
+
+The handler may be cancelled with its client at any point; the job it started lives on in the supervisor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.dialects.openai.form import read_edit
+from gateway.domain.blob import Link
+from gateway.domain.edit import Edit, ResponseFormat
+from gateway.domain.errors import InvalidField
+from gateway.domain.target import JobTarget, RelayTarget, Target
+from gateway.handlers.answer import Answerer
+from gateway.handlers.keys import CALLER, CANDIDATES, STORY
+from gateway.handlers.receive import Limits, Received, receive
+from gateway.handlers.relay import RelayHandler
+from gateway.jobs.clock import Clock
+from gateway.jobs.fingerprint import fingerprint
+from gateway.jobs.supervisor import JobHandle, Order, Supervisor
+from gateway.platforms.contract import Platform
+from gateway.routing.choose import choose
+from gateway.routing.rules import Facts, Rules
+from gateway.stores.contract import ReplySpec
+from gateway.stores.spool import Spool
+from gateway.telemetry.catalogue import Catalogue
+
+ROUTE = "images.edits"
+KEY_LONGEST = 255
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEdits:
+    """The handler and its collaborators. `limits` are those of the widest target in reach."""
+
+    rules: Rules
+    platforms: Mapping[str, Platform]
+    spool: Spool
+    supervisor: Supervisor
+    answerer: Answerer
+    relay: RelayHandler
+    limits: Callable[[tuple[Target, ...]], Limits]
+    metrics: Catalogue
+    clock: Clock
+    answer_within_s: float
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        started, told, candidates = self.clock.now(), request[STORY], request[CANDIDATES]
+        jobs = [target for target in candidates if isinstance(target, JobTarget)]
+        if not jobs:
+            return await self.relay(request)
+        first = self.platforms[jobs[0].platform]
+        told.platform, told.model = first.name, jobs[0].model
+        self.supervisor.admit(first, jobs[0].model, 1, self.answer_within_s)
+        told.steps["admit"] = self.clock.now() - started
+
+        received = await self._read(request, candidates)
+        try:
+            edit = read_edit(received.form)
+            target = choose(self.rules, Facts(told.route, edit.model, read=True))[0]
+            if isinstance(target, RelayTarget):
+                return await self._pass_on(request, target, received)
+            order = self._order(request, edit, target, started)
+        except BaseException:
+            received.release()
+            raise
+        received.release_raw()
+        handle = await self.supervisor.start(order)
+        return await self._answer(request, edit, handle, order.deadline)
+
+    async def _pass_on(self, request: web.Request, target: RelayTarget, received: Received) -> web.StreamResponse:
+        """The body decided for a relay: its own bytes are sent on."""
+        response = await self.relay.pass_on(request, target.platform, body=received.raw)
+        received.release()
+        return response
+
+    async def _read(self, request: web.Request, candidates: tuple[Target, ...]) -> Received:
+        started = self.clock.now()
+        mixed = any(isinstance(target, RelayTarget) for target in candidates)
+        received = await receive(request, self.spool, self.limits(candidates), keep_raw=mixed)
+        request[STORY].steps["read"] = self.clock.now() - started
+        self.metrics.image_bytes("received").inc(sum(blob.length for blob in received.blobs))
+        return received
+
+    def _order(self, request: web.Request, edit: Edit, target: JobTarget, started: float) -> Order:
+        platform, told = self.platforms[target.platform], request[STORY]
+        told.platform, told.model = platform.name, target.model
+        plan = platform.plan(edit, target)
+        for note in plan.notes:
+            self.metrics.translations(note.param, note.fate.value).inc()
+        if edit.response_format is ResponseFormat.URL:
+            self.answerer.check_links(request)
+        caller = request[CALLER].id
+        return Order(
+            caller=caller,
+            fingerprint=fingerprint(caller, ROUTE, edit),
+            key=idempotency_key(request),
+            resend=is_resend(request),
+            platform=platform,
+            plan=plan,
+            reply=ReplySpec(edit.response_format, edit.output_format, plan.notes),
+            inputs=[image for image in edit.images if not isinstance(image, Link)],
+            deadline=started + self.answer_within_s,
+        )
+
+    async def _answer(
+        self, request: web.Request, edit: Edit, handle: JobHandle, deadline: float
+    ) -> web.StreamResponse:
+        try:
+            answer = self.answerer.stream if edit.stream else self.answerer.whole
+            return await answer(request, handle, deadline)
+        finally:
+            # After a complete delivery this does nothing.
+            await handle.abandon()
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """
+    The `Idempotency-Key`, bare or as a quoted string of RFC 9651.
+
+    Raises: InvalidField for more than 255 characters or anything unprintable.
+    """
+    sent = request.headers.get("Idempotency-Key")
+    if sent is None:
+        return None
+    key = sent[1:-1] if len(sent) > 1 and sent[0] == sent[-1] == '"' else sent
+    if not 0 < len(key) <= KEY_LONGEST or not key.isascii() or not key.isprintable():
+        raise InvalidField(
+            f"Idempotency-Key has 1 to {KEY_LONGEST} printable ASCII characters.", param="Idempotency-Key"
+        )
+    return key
+
+
+def is_resend(request: web.Request) -> bool:
+    """True when an official SDK says that it is sending this again."""
+    count = request.headers.get("x-stainless-retry-count", "0")
+    return count.isascii() and count.isdigit() and len(count) < 6 and int(count) > 0

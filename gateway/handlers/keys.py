@@ -1,0 +1,38 @@
+"""What a handler finds on a request; the chain puts it there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from gateway.domain.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `id` is a metric-safe name from the configuration, never the key."""
+
+    id: str
+
+
+@dataclass(slots=True)
+class Story:
+    """
+    What is learned of one request on its way, for the access line, the metrics and `Server-Timing`.
+
+    `steps` are seconds by step word; `outcome` is `ok`, `moderated` or an error's code; `facts` are further log fields.
+    """
+
+    id: str
+    route: str = "unmatched"
+    platform: str = "-"
+    model: str = "-"
+    outcome: str = "ok"
+    steps: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+STORY = web.RequestKey("story", Story)
+CALLER = web.RequestKey("caller", Caller)
+CANDIDATES = web.RequestKey("candidates", tuple[Target, ...])

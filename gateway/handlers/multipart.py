@@ -1,0 +1,118 @@
+"""
+A multipart/form-data body cut into parts while it arrives; stricter than the standard where no client is looser.
+
+https://www.rfc-editor.org/rfc/rfc7578, https://www.rfc-editor.org/rfc/rfc2046#section-5.1
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aiohttp import hdrs
+from multidict import CIMultiDictProxy
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+
+from gateway.domain.errors import InvalidMultipart, UnsupportedMedia
+
+HEADER_BYTES = 4096
+HEADERS = 16
+# What belongs to no part: parsers skip it, so somebody has to stop it.
+NOISE_BYTES = 64 * 1024
+
+_BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"]*)"|([^;\s"]*))""", re.ASCII | re.IGNORECASE)
+_LEGAL = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
+_PLAIN = ("binary", "8bit", "7bit")
+_UTF8 = (None, "utf-8", "utf8", "us-ascii", "ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The head of a part. `media_type` is what the client wrote, lower case; None when it wrote nothing."""
+
+    name: str
+    has_filename: bool
+    media_type: str | None
+    utf8: bool
+
+
+def read_boundary(headers: CIMultiDictProxy[str]) -> str:
+    """Raises: UnsupportedMedia for another type, InvalidMultipart without one legal boundary."""
+    kinds = headers.getall(hdrs.CONTENT_TYPE, [])
+    media_type = kinds[0].partition(";")[0].strip().lower() if kinds else ""
+    if media_type == "application/json":
+        raise UnsupportedMedia("JSON edits are not taken yet; send the request as multipart/form-data.")
+    if media_type != "multipart/form-data":
+        raise UnsupportedMedia("The Content-Type of an edit is multipart/form-data.")
+    found = _BOUNDARY.findall(kinds[0])
+    if len(kinds) > 1 or len(found) != 1:
+        raise InvalidMultipart("The Content-Type multipart/form-data needs one boundary.")
+    boundary: str = found[0][0] or found[0][1]
+    if not _LEGAL.fullmatch(boundary):
+        raise InvalidMultipart("The boundary in the Content-Type is not 1 to 70 characters of those RFC 2046 allows.")
+    return boundary
+
+
+class Parts:
+    """Fed with the body in chunks of any size; the same body gives the same parts however it is cut."""
+
+    def __init__(self, boundary: str, most: int) -> None:
+        self._parser = PushMultipartParser(
+            boundary, max_header_size=HEADER_BYTES, max_header_count=HEADERS, max_segment_count=most
+        )
+        self._most = most
+        self._opening = f"--{boundary}".encode()
+        self._held: bytes | None = b""
+        self._noise = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Part | bytes | None]:
+        """
+        A `Part` for each head, then its content in pieces, then None at its end.
+
+        Raises: InvalidMultipart.
+        """
+        if self._held is not None:
+            chunk = self._held + chunk
+            if len(chunk) < len(self._opening) + 2:
+                self._held = chunk
+                return
+            self._held = None
+            if not chunk.startswith((self._opening, b"\r\n" + self._opening)):
+                raise InvalidMultipart("The body does not begin with the boundary that its Content-Type names.")
+        quiet = True
+        try:
+            for event in self._parser.parse(chunk):
+                quiet = False
+                yield _part(event) if isinstance(event, MultipartSegment) else event
+        except ParserLimitReached as error:
+            raise InvalidMultipart(
+                f"The body has more than {self._most} parts, or a part more than {HEADERS} header lines "
+                f"or one longer than {HEADER_BYTES} bytes."
+            ) from error
+        except MultipartError as error:
+            raise InvalidMultipart(f"The multipart body is malformed: {error.args[0]}.") from error
+        self._noise = self._noise + len(chunk) if quiet else 0
+        if self._noise > NOISE_BYTES:
+            raise InvalidMultipart("The body goes on behind its last boundary, or a part's headers have no end.")
+
+    def close(self) -> None:
+        """Raises: InvalidMultipart when the last boundary has not come."""
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise InvalidMultipart("The multipart body ends before its last boundary.") from error
+
+
+def _part(segment: MultipartSegment) -> Part:
+    names = [name for name, _ in segment.headerlist]
+    if len(set(names)) < len(names):
+        raise InvalidMultipart("A part of the body repeats a header.")
+    if not segment.name or not segment.name.isprintable():
+        raise InvalidMultipart("A part of the body has no name, or one with control characters.")
+    if segment.header("Content-Transfer-Encoding", "binary").strip().lower() not in _PLAIN:
+        raise InvalidMultipart(f"The part '{segment.name[:64]}' has a Content-Transfer-Encoding; send it as it is.")
+    if segment.content_type and segment.content_type.startswith("multipart/"):
+        raise InvalidMultipart(f"The part '{segment.name[:64]}' is a multipart body itself; send its files one by one.")
+    charset = segment.charset.lower() if segment.charset else None
+    return Part(segment.name, segment.filename is not None, segment.content_type, charset in _UTF8)

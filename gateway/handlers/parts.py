@@ -1,0 +1,118 @@
+"""One part of an upload while it grows: text up to a limit, or a picture whose bytes tell what it is."""
+
+from __future__ import annotations
+
+from typing import NoReturn, Protocol
+
+from gateway.domain.errors import ImageTooLarge, InvalidField, InvalidImage, InvalidType, TooLarge, UnsupportedImage
+from gateway.domain.size import Pixels
+from gateway.handlers.multipart import Part
+from gateway.imaging.formats import HEAD_BYTES, foreign
+from gateway.imaging.probe import NotAnImage, Prober
+from gateway.stores.blobs import BlobWriter, SpooledBlob
+
+
+class PictureLimits(Protocol):
+    """What one picture may weigh."""
+
+    @property
+    def image_bytes(self) -> int: ...
+    @property
+    def image_pixels(self) -> int: ...
+
+
+class TextPart:
+    """A text field of at most `most` bytes."""
+
+    def __init__(self, part: Part, most: int) -> None:
+        self.name, self._most = part.name, most
+        self._param = part.name[:64]
+        self._value = bytearray()
+        if not part.utf8:
+            raise InvalidField(f"'{self._param}' has a charset other than UTF-8.", param=self._param)
+
+    @property
+    def length(self) -> int:
+        return len(self._value)
+
+    async def write(self, chunk: bytes) -> None:
+        self._value += chunk
+        if len(self._value) > self._most:
+            raise TooLarge(f"'{self._param}' is larger than {self._most} bytes.", param=self._param)
+
+    def finish(self) -> str:
+        """Raises: InvalidField when it is not text."""
+        try:
+            text = self._value.decode()
+        except UnicodeDecodeError:
+            raise InvalidField(f"'{self._param}' is not UTF-8 text.", param=self._param) from None
+        if "\0" in text:
+            raise InvalidField(f"'{self._param}' contains a NUL character.", param=self._param)
+        return text
+
+    def discard(self) -> None:
+        self._value.clear()
+
+
+class PicturePart:
+    """The `count`th picture of its kind (`image`, `mask`, …), sniffed and measured on its way into the spool."""
+
+    def __init__(self, part: Part, kind: str, count: int, writer: BlobWriter, limits: PictureLimits) -> None:
+        self.name = part.name
+        self._param = (kind if count == 1 else f"{kind}[{count - 1}]")[:64]
+        self._called = f"image {count}" if kind == "image" else self._param
+        self._declared = part.has_filename or (part.media_type or "").startswith("image/")
+        self._writer, self._limits = writer, limits
+        self._prober = Prober()
+        self._head = b""
+        self._measured = False
+
+    async def write(self, chunk: bytes) -> None:
+        """Raises: TooLarge, ImageTooLarge, UnsupportedImage, InvalidImage, InvalidType, OutOfRoom."""
+        if self._writer.length + len(chunk) > self._limits.image_bytes:
+            raise TooLarge(
+                f"{self._called} is larger than the {self._limits.image_bytes} bytes allowed.", param=self._param
+            )
+        if len(self._head) < HEAD_BYTES:
+            self._head += chunk[:HEAD_BYTES]
+        self._prober.feed(chunk)
+        if self._prober.fault is not None:
+            self._refuse(self._prober.fault)
+        if not self._measured:
+            self._measure()
+        await self._writer.write(chunk)
+
+    async def finish(self) -> SpooledBlob:
+        """The picture, complete and known. Raises: the same."""
+        try:
+            found = self._prober.finish()
+        except NotAnImage as fault:
+            self._refuse(fault)
+        self._measure()
+        return await self._writer.finish(found.media_type, Pixels(found.width, found.height))
+
+    def discard(self) -> None:
+        self._writer.discard()
+
+    def _measure(self) -> None:
+        if (found := self._prober.result) is None:
+            return
+        self._measured = True
+        if found.width * found.height > self._limits.image_pixels:
+            raise ImageTooLarge(
+                f"{self._called} has {found.width} × {found.height} pixels; {self._limits.image_pixels} are allowed.",
+                param=self._param,
+            )
+
+    def _refuse(self, fault: NotAnImage) -> NoReturn:
+        known = foreign(self._head)
+        if not self._declared and known in (None, "a data URL", "base64 text"):
+            raise InvalidType(
+                f"Invalid type for '{self._param}': expected a file, but got text instead.", param=self._param
+            )
+        if known:
+            raise UnsupportedImage(
+                f"{self._called} is not usable: the file is {known}. Supported formats are png, jpeg and webp.",
+                param=self._param,
+            )
+        raise InvalidImage(f"{self._called} is not usable: {fault}.", param=self._param)

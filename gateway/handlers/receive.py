@@ -1,0 +1,142 @@
+"""From an upload to a form: parsed as it arrives, bounded in every direction, with nothing left behind on a fault."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from gateway.dialects.openai.form import PICTURE, Form
+from gateway.domain.errors import InvalidField, InvalidMultipart, TooLarge
+from gateway.domain.size import Pixels
+from gateway.handlers.body import Body, Pace
+from gateway.handlers.multipart import Part, Parts, read_boundary
+from gateway.handlers.parts import PicturePart, TextPart
+from gateway.stores.blobs import BlobWriter, SpooledBlob
+from gateway.stores.spool import Room, Spool
+
+# Text fields, part headers and boundaries, all together.
+SLACK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one upload may weigh; `image_pixels` is width × height of one picture, `text_bytes` one text field."""
+
+    image_bytes: int
+    images: int
+    image_pixels: int
+    parts: int = 64
+    text_bytes: int = 128 * 1024
+    pace: Pace = field(default=Pace())
+
+    @property
+    def total_bytes(self) -> int:
+        return self.images * self.image_bytes + SLACK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """
+    What came. `blobs` are the pictures of `form`; whoever takes them over releases each.
+
+    `raw` are the body's own bytes under the request's Content-Type, when they were asked for; no pixels.
+    """
+
+    form: Form
+    blobs: tuple[SpooledBlob, ...]
+    raw: SpooledBlob | None
+
+    def release(self) -> None:
+        """Let everything go."""
+        self.release_raw()
+        for blob in self.blobs:
+            blob.release()
+
+    def release_raw(self) -> None:
+        if self.raw is not None:
+            self.raw.release()
+
+
+async def receive(request: web.BaseRequest, spool: Spool, limits: Limits, *, keep_raw: bool = False) -> Received:
+    """
+    Read a multipart/form-data request.
+
+    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidRequest and its kinds.
+    """
+    boundary = read_boundary(request.headers)
+    body = Body(request, limits.total_bytes, limits.pace)
+    if not request.body_exists or body.length == 0:
+        raise InvalidMultipart("The request has no body.")
+    room = await spool.reserve((body.length or 0) * (2 if keep_raw else 1))
+    intake = _Intake(room, Parts(boundary, limits.parts), limits, keep_raw=keep_raw)
+    try:
+        while chunk := await body.read():
+            await intake.take(chunk)
+        return await intake.finish(request.headers["Content-Type"])
+    except BaseException:
+        intake.discard()
+        raise
+    finally:
+        room.close()
+
+
+class _Intake:
+    """The form of one request while it grows."""
+
+    def __init__(self, room: Room, parts: Parts, limits: Limits, *, keep_raw: bool) -> None:
+        self._room, self._parts, self._limits = room, parts, limits
+        self._raw = BlobWriter(room) if keep_raw else None
+        self._open: TextPart | PicturePart | None = None
+        self._fields: list[tuple[str, str]] = []
+        self._pictures: list[tuple[str, SpooledBlob]] = []
+        self._counts: dict[str, int] = {}
+        self._text_bytes = 0
+
+    async def take(self, chunk: bytes) -> None:
+        if self._raw is not None:
+            await self._raw.write(chunk)
+        for event in self._parts.feed(chunk):
+            if isinstance(event, Part):
+                self._open = self._begin(event)
+            elif event is None:
+                await self._end()
+            else:
+                assert self._open is not None
+                await self._open.write(event)
+
+    async def finish(self, content_type: str) -> Received:
+        self._parts.close()
+        raw = await self._raw.finish(content_type, Pixels(0, 0)) if self._raw is not None else None
+        blobs = tuple(picture for _, picture in self._pictures)
+        return Received(Form(tuple(self._fields), tuple(self._pictures)), blobs, raw)
+
+    def discard(self) -> None:
+        for writer in (self._raw, self._open):
+            if writer is not None:
+                writer.discard()
+        for _, picture in self._pictures:
+            picture.release()
+
+    def _begin(self, part: Part) -> TextPart | PicturePart:
+        known = PICTURE.fullmatch(part.name)
+        if not (known or part.has_filename or (part.media_type or "").startswith("image/")):
+            return TextPart(part, self._limits.text_bytes)
+        kind = known[1] if known else part.name
+        count = self._counts[kind] = self._counts.get(kind, 0) + 1
+        if kind == "image" and count > self._limits.images:
+            raise InvalidField(f"At most {self._limits.images} images are taken; the request has more.", param="image")
+        return PicturePart(part, kind, count, BlobWriter(self._room), self._limits)
+
+    async def _end(self) -> None:
+        if isinstance(self._open, TextPart):
+            self._fields.append((self._open.name, self._open.finish()))
+            self._text_bytes += self._open.length
+            if self._text_bytes > SLACK_BYTES:
+                raise TooLarge(f"The text fields are larger than {SLACK_BYTES} bytes together.")
+        elif self._open is not None:
+            self._pictures.append((self._open.name, await self._open.finish()))
+        self._open = None
+        # A request of many small parts does not keep the others waiting.
+        await asyncio.sleep(0)

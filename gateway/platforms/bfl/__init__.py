@@ -1,0 +1,73 @@
+"""Black Forest Labs' FLUX API: asynchronous, paid, submit and poll. https://docs.bfl.ai"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.domain.edit import Edit
+from gateway.domain.hosts import PrivateHosts
+from gateway.domain.outcome import Outcome, Ticket
+from gateway.domain.target import JobTarget
+from gateway.platforms.bfl import response
+from gateway.platforms.bfl.hosts import KeyHosts
+from gateway.platforms.bfl.models import KONTEXT
+from gateway.platforms.bfl.request import Translation
+from gateway.platforms.bfl.settings import BflSettings
+from gateway.platforms.contract import Model, Plan
+from gateway.wire.body import JsonBody
+from gateway.wire.call import Answer, Call
+
+
+class Bfl:
+    """One BFL account."""
+
+    owner = "black-forest-labs"
+
+    def __init__(self, name: str, settings: BflSettings) -> None:
+        self.name = name
+        self.account = name
+        self.max_active_tasks = settings.max_active_tasks
+        self.models: Mapping[str, Model] = KONTEXT
+        self.aliases: Mapping[str, str] = settings.aliases
+        self.default_model = settings.default_model
+        self.defaults: Mapping[str, str] = settings.defaults
+        self._base = settings.base_url.rstrip("/")
+        self._settings = settings
+        self.private = PrivateHosts.of(self._base, settings.insecure_hosts)
+        self._key_hosts = KeyHosts(frozenset(settings.polling_hosts), self.private)
+        self._secrets = {"x-key": settings.api_key.reveal()}
+
+    def plan(self, edit: Edit, target: JobTarget) -> Plan:
+        translation = Translation(
+            edit,
+            self.models[target.model],
+            target.defaults,
+            forward_user=self._settings.forward_user,
+            lenient=self._settings.unknown_fields == "ignore",
+        )
+        translation.run()
+        fields, seed = translation.fields, translation.fields.get("seed")
+        bodies = (
+            {**fields, "seed": seed + index} if isinstance(seed, int) and index else fields for index in range(edit.n)
+        )
+        calls = tuple(
+            Call("submit", "POST", f"{self._base}/v1/{target.model}", JsonBody(body), secrets=self._secrets)
+            for body in bodies
+        )
+        return Plan(target, calls, tuple(translation.notes), translation.names)
+
+    def read_submit(self, plan: Plan, answer: Answer) -> Outcome:
+        if answer.status != 200:
+            return response.read_refused(answer, plan.names)
+        by_id = f"{self._base}/v1/get_result?id="
+        return response.read_accepted(answer, plan.target.model, self.account, by_id, self._key_hosts.allow)
+
+    def poll(self, ticket: Ticket) -> Call:
+        return Call("poll", "GET", ticket.polling_url, secrets=self._secrets)
+
+    def read_poll(self, ticket: Ticket, answer: Answer) -> Outcome:
+        return response.read_status(ticket, answer)
+
+
+def build(name: str, settings: BflSettings) -> Bfl:
+    return Bfl(name, settings)

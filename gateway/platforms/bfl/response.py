@@ -1,0 +1,180 @@
+"""
+From BFL's answers to outcomes. The body's `status` is read before the HTTP code: terminal states come as 200, 422 or 503.
+
+https://docs.bfl.ai/api_integration/integration_guidelines and https://api.bfl.ai/openapi.json (ResultResponse, HTTPValidationError).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gateway.domain.blob import Link
+from gateway.domain.errors import (
+    AnswerLost,
+    ForeignPollingHost,
+    GatewayError,
+    InvalidField,
+    InvalidImage,
+    Paid,
+    PlatformAuthFailed,
+    PlatformBusy,
+    PlatformError,
+    PlatformOutOfCredits,
+)
+from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Ticket, Unsure, Working
+from gateway.wire.call import Answer
+
+REFUSALS = {"Request Moderated": Stage.INPUT, "Content Moderated": Stage.OUTPUT}
+WORKING = frozenset({"Pending", "Reasoning", "Generating"})
+# `Failed` stands in the official examples, in no schema.
+FAILURES = frozenset({"Error", "Failed"})
+MISSING = "Task not found"
+
+# The vendor's words, as seen in answers, that blame the client's picture.
+PICTURE_COMPLAINTS = ("invalid or corrupted image", "image input", "could not decode", "image size")
+
+
+def read_accepted(answer: Answer, model: str, account: str, fallback_url: str, trusted: Any) -> Outcome:
+    """A 200 to a submission: a ticket, or a riddle. `fallback_url` serves answers that name an id only."""
+    found = _object(answer)
+    task, url = found.get("id"), found.get("polling_url")
+    if not isinstance(task, str) or not 0 < len(task) <= 256:
+        return Failed(_lost(f"200 without an id: {answer.body[:200]!r}"))
+    if not isinstance(url, str) or not url:
+        url = fallback_url + task
+    if len(url) > 2048 or not trusted(url):
+        return Failed(
+            ForeignPollingHost(
+                "The platform accepted the job but named an address outside its own domain to ask after it; the gateway does "
+                "not follow. The job may have been charged.",
+                paid=Paid.MAYBE,
+                detail=f"task {task} polling_url {url[:300]!r}",
+            )
+        )
+    return Working(Ticket(task, url, model, account, _number(found.get("cost"))), status="submitted")
+
+
+def read_refused(answer: Answer, names: Mapping[str, str]) -> Outcome:
+    """Anything but a 200 to a submission. Only a definite no is unpaid."""
+    status, detail = answer.status, _object(answer).get("detail")
+    private = f"submit answered {status}: {answer.body[:500]!r}"
+    error: GatewayError
+    if status == 429:
+        error = PlatformBusy(
+            "The platform is at its limit of active tasks. Try again later.",
+            detail=private,
+            retry_after_s=retry_after(answer),
+        )
+    elif status == 402:
+        error = PlatformOutOfCredits("The gateway's account at the platform is out of credits.", detail=private)
+    elif status in (401, 403) or (status == 422 and isinstance(detail, str) and "key" in detail.lower()):
+        error = PlatformAuthFailed("The platform refuses the gateway's own key; yours is fine.", detail=private)
+    elif status == 422:
+        error = _complaint(detail, names, private)
+    elif 400 <= status < 500 and status != 408:
+        error = PlatformError("The platform refused the request; nothing was charged.", detail=private)
+        if status == 400:
+            error = InvalidField("The platform found the request invalid; nothing was charged.", detail=private)
+    else:
+        error = _lost(private)
+    return Failed(error)
+
+
+def read_status(ticket: Ticket, answer: Answer) -> Outcome:
+    """The answer to a poll. Only a terminal status ends a task; everything unreadable is `Unsure`."""
+    found = _object(answer)
+    status = found.get("status")
+    if not isinstance(status, str):
+        return Unsure(f"poll answered {answer.status} without a status", retry_after_s=_patience(answer))
+    if status == "Ready":
+        return _finished(found)
+    if status in REFUSALS:
+        return Refused(REFUSALS[status], _reasons(found.get("details")))
+    if status in FAILURES:
+        return Failed(_failure(found.get("details"), ticket))
+    if status == MISSING:
+        return Unsure("task not found", missing=True)
+    return Working(ticket, status[:64], known=status in WORKING)
+
+
+def retry_after(answer: Answer) -> float | None:
+    """`Retry-After` in seconds; None when absent, a date or nonsense."""
+    value = answer.headers.get("Retry-After", "").strip()
+    return min(float(value), 3600.0) if value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
+def _patience(answer: Answer) -> float | None:
+    # On a 200 the header says 0 or 1 whatever happens, so it means nothing there.
+    return retry_after(answer) if answer.status >= 400 else None
+
+
+def _object(answer: Answer) -> Mapping[str, Any]:
+    try:
+        found = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _lost(private: str) -> AnswerLost:
+    return AnswerLost(
+        "The platform did not answer clearly whether it took the job, so it may have been charged; it is not sent again.",
+        paid=Paid.MAYBE,
+        detail=private,
+    )
+
+
+def _complaint(detail: Any, names: Mapping[str, str], private: str) -> GatewayError:
+    first = detail[0] if isinstance(detail, list) and detail and isinstance(detail[0], dict) else {}
+    place = first.get("loc")
+    field = place[1] if isinstance(place, list) and len(place) > 1 and isinstance(place[1], str) else None
+    if field is not None and field in names:
+        text = _printable(first.get("msg"))
+        return InvalidField(f"The platform refused {names[field]}: {text}", param=names[field], detail=private)
+    return InvalidField("The platform found the request invalid; nothing was charged.", detail=private)
+
+
+def _printable(text: Any) -> str:
+    return "".join(c for c in text if c.isprintable())[:200] if isinstance(text, str) else "no reason given"
+
+
+def _finished(found: Mapping[str, Any]) -> Outcome:
+    result = found.get("result")
+    sample = result.get("sample") if isinstance(result, dict) else None
+    if not isinstance(result, dict) or not isinstance(sample, str) or not 0 < len(sample) <= 4096:
+        return Unsure("Ready without a sample")
+    seed, prompt = result.get("seed"), result.get("prompt")
+    return Finished(
+        results=(Link(sample),),
+        cost=_number(found.get("cost")),
+        seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
+        prompt=prompt if isinstance(prompt, str) else None,
+        took_s=_number(result.get("duration")),
+    )
+
+
+def _reasons(details: Any) -> tuple[str, ...]:
+    reasons = details.get("Moderation Reasons") if isinstance(details, dict) else details
+    if isinstance(reasons, str):
+        reasons = [reasons]
+    return tuple(_printable(r) for r in reasons[:16] if isinstance(r, str)) if isinstance(reasons, list) else ()
+
+
+def _failure(details: Any, ticket: Ticket) -> GatewayError:
+    private = f"task {ticket.task} ended in an error: {str(details)[:500]}"
+    text = str(details.get("error", "") if isinstance(details, dict) else details).lower()
+    if any(complaint in text for complaint in PICTURE_COMPLAINTS):
+        return InvalidImage(
+            "The platform could not read the picture. Save it again as PNG, JPEG or WebP.",
+            param="image",
+            paid=Paid.MAYBE,
+            detail=private,
+        )
+    return PlatformError("The platform accepted the job and failed at it.", paid=Paid.MAYBE, detail=private)

@@ -1,0 +1,46 @@
+"""What the operator may say about a BFL account."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from gateway.domain.secret import Secret
+from gateway.platforms.bfl.models import KONTEXT
+
+
+class BflSettings(BaseModel):
+    """A Black Forest Labs account. https://docs.bfl.ai"""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["bfl"]
+    api_key: Secret = Field(description="Sent as `x-key`; from https://dashboard.bfl.ai")
+    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")] = Field(
+        default="https://api.bfl.ai", description="The API's origin; `https://api.eu.bfl.ai` keeps requests in Europe"
+    )
+    max_active_tasks: int = Field(default=24, ge=1, le=10_000, description="The account's limit of unfinished tasks")
+    default_model: str = Field(default="flux-kontext-pro", description="Used where the client names no model")
+    aliases: dict[str, str] = Field(
+        default_factory=lambda: {"flux1_kontext": "flux-kontext-pro"},
+        description="Further names clients may use, each with the model it means",
+    )
+    defaults: dict[str, str] = Field(
+        default_factory=dict, description="Form fields used where the client sent none, such as `safety_tolerance`"
+    )
+    unknown_fields: Literal["refuse", "ignore"] = Field(
+        default="refuse", description="`ignore` drops fields nobody knows, and reports how many"
+    )
+    forward_user: bool = Field(default=False, description="Send `user` or `safety_identifier` on as BFL's `user`")
+    polling_hosts: tuple[str, ...] = Field(
+        default=(), description="Hosts outside bfl.ai that may be polled, with the key, over https"
+    )
+    insecure_hosts: tuple[str, ...] = Field(
+        default=(), description="`host:port` pairs spoken to over plain http: an emulator, never the internet"
+    )
+
+    def model_post_init(self, _context: object) -> None:
+        for name in (self.default_model, *self.aliases.values()):
+            if name not in KONTEXT:
+                raise ValueError(f"no BFL model is called {name!r}; known: {', '.join(KONTEXT)}")

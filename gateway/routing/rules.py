@@ -1,0 +1,40 @@
+"""What can be chosen from, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """
+    One platform on a route. A job platform lists the `names` it answers to, each with the model it means; a relay has
+    none and takes any.
+    """
+
+    platform: str
+    default_model: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def relays(self) -> bool:
+        return self.default_model is None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The offers of each route, the default first. `openai_names`: see `RouteSettings`."""
+
+    routes: Mapping[str, tuple[Offer, ...]]
+    openai_names: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a request. `model` is the client's word for it; `read` is False before the body was read."""
+
+    route: str
+    model: str | None = None
+    read: bool = False

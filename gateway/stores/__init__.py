@@ -1,0 +1,1 @@
+"""What has to be remembered: contracts first, memory behind them; uploads and results in `spool`."""

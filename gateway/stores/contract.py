@@ -1,0 +1,171 @@
+"""
+The contracts of everything that is remembered. Async from the start, so that a database or a second process can stand behind them.
+
+A submission is `(job id, index)`. Its row moves one way:
+INTENT → {NOT_ACCEPTED | UNKNOWN | SUBMITTED} → READY → STORED → DELIVERED, with the ends FAILED, PARKED and LOST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from gateway.domain.blob import Blob
+from gateway.domain.edit import OutputFormat, ResponseFormat
+from gateway.domain.errors import GatewayError
+from gateway.domain.notes import Note
+from gateway.domain.outcome import Ticket
+
+
+class State(StrEnum):
+    INTENT = "intent"
+    NOT_ACCEPTED = "not_accepted"
+    UNKNOWN = "unknown"
+    SUBMITTED = "submitted"
+    PARKED = "parked"
+    READY = "ready"
+    STORED = "stored"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySpec:
+    """Everything needed to answer later, also by another process."""
+
+    response_format: ResponseFormat
+    output_format: OutputFormat
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """
+    One job as it was asked. `created` is wall time in seconds; `key` is the client's Idempotency-Key;
+    `fingerprint` identifies the request's content, `caller` who asked.
+    """
+
+    id: str
+    caller: str
+    fingerprint: str
+    key: str | None
+    platform: str
+    model: str
+    n: int
+    reply: ReplySpec
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A picture that was made and stored: its reference in `Results`, and what the vendor told about it."""
+
+    ref: str
+    seed: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One row. `error` is set in NOT_ACCEPTED, UNKNOWN, FAILED and LOST; `made` from STORED on."""
+
+    state: State
+    owner: int
+    ticket: Ticket | None = None
+    made: Made | None = None
+    error: GatewayError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job with its rows by index; `changed` is the wall time of the last change."""
+
+    job: JobRecord
+    rows: Mapping[int, Submission] = field(default_factory=dict)
+    changed: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """True when every submission has reached an end."""
+        ends = (State.STORED, State.DELIVERED, State.FAILED, State.UNKNOWN, State.NOT_ACCEPTED, State.LOST)
+        return len(self.rows) == self.job.n and all(row.state in ends for row in self.rows.values())
+
+    @property
+    def delivered(self) -> bool:
+        return any(row.state is State.DELIVERED for row in self.rows.values())
+
+
+class Conflict(Exception):
+    """The row is not in a state from which this step may follow, or belongs to another owner."""
+
+
+class Ledger(Protocol):
+    """Who was asked what, and how far it went. Each verb is one compare-and-set on (state, owner)."""
+
+    async def intent(self, job: JobRecord, index: int, owner: int) -> None:
+        """Before the first byte of a submission; the point after which money may be spent."""
+        ...
+
+    async def submitted(self, job: str, index: int, owner: int, ticket: Ticket) -> None: ...
+    async def parked(self, job: str, index: int, owner: int) -> None: ...
+    async def ready(self, job: str, index: int, owner: int) -> None: ...
+    async def stored(self, job: str, index: int, owner: int, made: Made) -> None: ...
+    async def failed(self, job: str, index: int, owner: int, state: State, error: GatewayError) -> None:
+        """An end: NOT_ACCEPTED, UNKNOWN, FAILED or LOST."""
+        ...
+
+    async def delivered(self, job: str) -> None: ...
+    async def adopt(self, job: str, owner: int) -> Found:
+        """Make `owner` the only one who may write this job's rows."""
+        ...
+
+    async def find(self, caller: str, *, fingerprint: str | None = None, key: str | None = None) -> tuple[Found, ...]:
+        """This caller's jobs with that key, else those with that fingerprint, newest first."""
+        ...
+
+    async def count(self) -> Mapping[State, int]: ...
+    async def prune(self, forget: Callable[[Found], bool]) -> tuple[Found, ...]:
+        """Forget the jobs with no submission under way for which `forget` is true; returns them."""
+        ...
+
+
+class Slots(Protocol):
+    """Nested ceilings on active tasks: an account's, and inside it a model's. Idempotent by submission id."""
+
+    async def acquire(self, account: str, model: str, submission: str) -> bool:
+        """Take a slot, or find that there is none. Acquiring again with the same id changes nothing."""
+        ...
+
+    async def renew(self, submission: str) -> None: ...
+    async def release(self, submission: str) -> None: ...
+
+
+class Results(Protocol):
+    """Finished pictures until they have reached the one who asked."""
+
+    async def put(self, blob: Blob) -> str:
+        """Take the blob over; returns its reference."""
+        ...
+
+    def open(self, ref: str) -> Blob | None:
+        """The blob, held until its `release`; None when it is gone."""
+        ...
+
+    def link(self, ref: str, expires: int) -> str:
+        """Path and query of a signed link, valid until `expires` (wall time, seconds)."""
+        ...
+
+    def check(self, ref: str, expires: str, signature: str) -> bool:
+        """True for a link of ours that has not expired."""
+        ...
+
+    async def keep(self, ref: str) -> None:
+        """Nobody waits for it now: keep it for the whole retention, out of memory."""
+        ...
+
+    def spare(self, ref: str) -> None:
+        """Delivered: keep it for a resend only while nobody needs the room."""
+        ...

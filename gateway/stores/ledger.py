@@ -1,0 +1,116 @@
+"""The ledger in memory: right as long as the process lives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from gateway.domain.errors import GatewayError
+from gateway.domain.outcome import Ticket
+from gateway.stores.contract import Conflict, Found, JobRecord, Made, State, Submission
+
+OPEN = frozenset({State.INTENT, State.SUBMITTED, State.PARKED, State.READY})
+
+
+@dataclass(slots=True)
+class _Entry:
+    job: JobRecord
+    changed: float
+    rows: dict[int, Submission] = field(default_factory=dict)
+
+    def found(self) -> Found:
+        return Found(self.job, dict(self.rows), self.changed)
+
+
+class MemoryLedger:
+    """Implements `Ledger`. `now` is wall time in seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._jobs: dict[str, _Entry] = {}
+        self._index: dict[tuple[str, str], dict[str, None]] = {}
+
+    async def intent(self, job: JobRecord, index: int, owner: int) -> None:
+        if (entry := self._jobs.get(job.id)) is None:
+            entry = self._jobs[job.id] = _Entry(job, self._now())
+            for place in _places(job):
+                self._index.setdefault(place, {})[job.id] = None
+        if index in entry.rows:
+            raise Conflict(f"{job.id}/{index} has been intended before")
+        entry.rows[index] = Submission(State.INTENT, owner)
+        entry.changed = self._now()
+
+    async def submitted(self, job: str, index: int, owner: int, ticket: Ticket) -> None:
+        self._move(job, index, owner, {State.INTENT, State.UNKNOWN}, State.SUBMITTED, ticket=ticket)
+
+    async def parked(self, job: str, index: int, owner: int) -> None:
+        self._move(job, index, owner, {State.SUBMITTED}, State.PARKED)
+
+    async def ready(self, job: str, index: int, owner: int) -> None:
+        self._move(job, index, owner, {State.SUBMITTED, State.PARKED, State.READY, State.INTENT}, State.READY)
+
+    async def stored(self, job: str, index: int, owner: int, made: Made) -> None:
+        self._move(job, index, owner, {State.READY}, State.STORED, made=made)
+
+    async def failed(self, job: str, index: int, owner: int, state: State, error: GatewayError) -> None:
+        self._move(job, index, owner, OPEN, state, error=error)
+
+    async def delivered(self, job: str) -> None:
+        entry = self._jobs[job]
+        for index, row in entry.rows.items():
+            if row.state is State.STORED:
+                entry.rows[index] = replace(row, state=State.DELIVERED)
+        entry.changed = self._now()
+
+    async def adopt(self, job: str, owner: int) -> Found:
+        entry = self._jobs[job]
+        for index, row in entry.rows.items():
+            if row.owner >= owner:
+                raise Conflict(f"{job}/{index} belongs to owner {row.owner}")
+            entry.rows[index] = replace(row, owner=owner)
+        return entry.found()
+
+    async def find(self, caller: str, *, fingerprint: str | None = None, key: str | None = None) -> tuple[Found, ...]:
+        place = (caller, f"key {key}" if key is not None else f"content {fingerprint}")
+        return tuple(self._jobs[id].found() for id in reversed(self._index.get(place, {})))
+
+    async def count(self) -> Mapping[State, int]:
+        return Counter(row.state for entry in self._jobs.values() for row in entry.rows.values())
+
+    async def prune(self, forget: Callable[[Found], bool]) -> tuple[Found, ...]:
+        settled = (entry for entry in self._jobs.values() if not any(row.state in OPEN for row in entry.rows.values()))
+        gone = tuple(found for found in (entry.found() for entry in settled) if forget(found))
+        for found in gone:
+            del self._jobs[found.job.id]
+            for place in _places(found.job):
+                del self._index[place][found.job.id]
+                if not self._index[place]:
+                    del self._index[place]
+        return gone
+
+    def _move(
+        self,
+        job: str,
+        index: int,
+        owner: int,
+        before: set[State] | frozenset[State],
+        after: State,
+        *,
+        ticket: Ticket | None = None,
+        made: Made | None = None,
+        error: GatewayError | None = None,
+    ) -> None:
+        entry = self._jobs[job]
+        row = entry.rows[index]
+        if row.state not in before or row.owner != owner:
+            raise Conflict(f"{job}/{index} is {row.state} of owner {row.owner}: not to {after} by {owner}")
+        entry.rows[index] = Submission(
+            after, owner, ticket or row.ticket, made or row.made, error if error is not None else row.error
+        )
+        entry.changed = self._now()
+
+
+def _places(job: JobRecord) -> tuple[tuple[str, str], ...]:
+    content = (job.caller, f"content {job.fingerprint}")
+    return (content,) if job.key is None else (content, (job.caller, f"key {job.key}"))

@@ -1,0 +1,32 @@
+"""Slots in memory: nested ceilings for one process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+
+class MemorySlots:
+    """Implements `Slots`. `ceilings` maps an account, and `account/model` pairs, to their limits."""
+
+    def __init__(self, ceilings: Mapping[str, int]) -> None:
+        self._ceilings = ceilings
+        self._held: dict[str, tuple[str, str]] = {}
+        self._counts: Counter[str] = Counter()
+
+    async def acquire(self, account: str, model: str, submission: str) -> bool:
+        if submission in self._held:
+            return True
+        pair = (account, f"{account}/{model}")
+        if any(name in self._ceilings and self._counts[name] >= self._ceilings[name] for name in pair):
+            return False
+        self._held[submission] = pair
+        self._counts.update(pair)
+        return True
+
+    async def renew(self, submission: str) -> None:
+        """Nothing to renew: the process that holds a slot here is the one that would lose it."""
+
+    async def release(self, submission: str) -> None:
+        if pair := self._held.pop(submission, None):
+            self._counts.subtract(pair)

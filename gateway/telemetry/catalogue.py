@@ -1,0 +1,101 @@
+"""
+Every metric, once. A fresh catalogue has its own registry; there is no global one.
+
+Labels come from closed sets (route names, configured platforms, catalogue models, words of this program), never from
+a client or a vendor, so the number of series is a function of the configuration.
+"""
+
+from __future__ import annotations
+
+import platform as machine
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.metrics import MetricWrapperBase
+
+from gateway import __version__
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+# Jobs take seconds to minutes and may be waited for up to 15 minutes.
+LONG = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900)
+STEP = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 900)
+LAG = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
+
+STEPS = ("admit", "read", "queue", "submit", "poll", "collect", "reply")
+
+Metric = TypeVar("Metric", bound=MetricWrapperBase)
+
+
+class Family(Generic[Metric]):
+    """A metric with labels; children are looked up once and kept."""
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self._children: dict[tuple[str, ...], Metric] = {}
+
+    def __call__(self, *labels: str) -> Metric:
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self.metric.labels(*labels)
+        return child
+
+
+class Catalogue:
+    """The metrics of one gateway. Attribute names are the metric names without the prefix and the unit's suffix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        count, gauge, time = self._counter, self._gauge, self._histogram
+
+        self.requests = count("requests_total", "Requests answered", "route", "outcome", "status")
+        self.request_duration = time(
+            "request_duration_seconds", "Time from the request's head to the last byte of its answer", LONG,
+            "route", "platform", "outcome",
+        )  # fmt: skip
+        self.step_duration = time(
+            "step_duration_seconds", "Time spent in one step of a request", STEP, "step", "platform", "model"
+        )
+        self.in_flight = gauge("requests_in_flight", "Requests being worked on")()
+        self.submissions = count(
+            "submissions_total", "Paid calls to a vendor, by how they ended", "platform", "model", "outcome"
+        )
+        self.submissions_active = gauge("submissions_active", "Submissions that hold a slot", "platform", "model")
+        self.queue_depth = gauge("queue_depth", "Submissions waiting for a slot", "platform")
+        self.polls = count("polls_total", "Answers to polls, by what they meant", "platform", "outcome")
+        self.poll_lag = time(
+            "poll_lag_seconds", "Time between the last poll that found a task working and the one that found it ready",
+            LAG, "platform", "model",
+        )  # fmt: skip
+        self.moderated = count(
+            "moderated_total", "Requests refused by content moderation", "platform", "model", "stage"
+        )
+        self.translations = count("translations_total", "Fates of request fields", "param", "outcome")
+        self.upstream_responses = count(
+            "upstream_responses_total", "Answers of vendors, by status; 0 when none came", "platform", "call", "status"
+        )
+        self.images = count("images_total", "Pictures delivered", "platform", "model")
+        self.image_bytes = count("image_bytes_total", "Picture bytes received and delivered", "direction")
+        self.memory_budget = gauge("memory_budget_bytes", "The memory budget for picture bytes", "kind")
+        self.spool = gauge("spool_bytes", "Picture bytes held in unlinked files")()
+        self.jobs_unknown = gauge("jobs_unknown", "Submissions that may have been accepted, without an answer")()
+        self.jobs_parked = gauge("jobs_parked", "Paid submissions older than the maximum age, asked after sparsely")()
+        self.results_lost = count("results_lost_total", "Paid pictures that could not be fetched", "platform")
+        self.duplicates_prevented = count(
+            "duplicate_submissions_prevented_total", "Requests that joined a job instead of paying again", "reason"
+        )
+        self.vendor_fields_unknown = count(
+            "vendor_fields_unknown_total", "Vendor answers with a word that is in no documentation", "platform"
+        )
+        gauge("build_info", "Which gateway this is", "version", "python")(__version__, machine.python_version()).set(1)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Family[Counter]:
+        return Family(Counter(f"gateway_{name}", text, labels, registry=self.registry))
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Callable[..., Gauge]:
+        metric = Gauge(f"gateway_{name}", text, labels, registry=self.registry)
+        return Family(metric) if labels else lambda: metric
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Family[Histogram]:
+        return Family(Histogram(f"gateway_{name}", text, labels, buckets=buckets, registry=self.registry))

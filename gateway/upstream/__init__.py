@@ -1,0 +1,1 @@
+"""The sockets towards vendors. Foreign exceptions stop here."""

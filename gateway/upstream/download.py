@@ -1,0 +1,95 @@
+"""
+Fetching a finished picture: without credentials, complete, and checked before anybody sees it.
+
+Delivery hosts change names, so none are listed: https to a public address is what counts.
+https://docs.bfl.ai/api_integration/integration_guidelines
+"""
+
+from __future__ import annotations
+
+import aiohttp
+from yarl import URL
+
+from gateway.domain.blob import Link
+from gateway.domain.hosts import PrivateHosts, read_foreign
+from gateway.domain.size import Pixels
+from gateway.imaging.probe import NotAnImage, Prober
+from gateway.stores.blobs import BlobWriter, SpooledBlob
+from gateway.stores.spool import Spool
+from gateway.upstream.guard import public_socket
+from gateway.upstream.session import client
+
+CAP = 64 * 1024 * 1024
+TIMES = aiohttp.ClientTimeout(total=120, sock_connect=5, sock_read=15)
+
+# What a storage service says once a signed link is over.
+EXPIRED = frozenset({401, 403, 404, 410})
+
+
+class FetchFailed(Exception):
+    """The picture did not arrive whole. `expired` when a fresh link may help; `status` is 0 when there was no answer."""
+
+    def __init__(self, why: str, *, expired: bool = False, status: int = 0) -> None:
+        super().__init__(why)
+        self.expired, self.status = expired, status
+
+
+class Download:
+    """Two client sessions: one that reaches public addresses only, one for the operator's private hosts."""
+
+    def __init__(self, spool: Spool, *, cap: int = CAP) -> None:
+        self._spool, self._cap = spool, cap
+
+    async def __aenter__(self) -> Download:
+        self._public = client(aiohttp.TCPConnector(limit=0, keepalive_timeout=15, socket_factory=public_socket), TIMES)
+        self._private = client(aiohttp.TCPConnector(limit=0, keepalive_timeout=15), TIMES)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._public.close()
+        await self._private.close()
+
+    async def fetch(self, link: Link, private: PrivateHosts) -> SpooledBlob:
+        """The whole picture. Raises: FetchFailed."""
+        url = read_foreign(link.url)
+        if url is None:
+            raise FetchFailed("the address is not a plain http address")
+        if inside := private.allows(url):
+            session = self._private
+        elif url.scheme == "https" and url.port == 443:
+            session = self._public
+        else:
+            raise FetchFailed(f"the address is not https on port 443 ({url.host})")
+        try:
+            return await self._fetch(session, url)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise FetchFailed(f"{type(error).__name__} from {url.host}{' (private)' if inside else ''}") from error
+
+    async def _fetch(self, session: aiohttp.ClientSession, url: URL) -> SpooledBlob:
+        async with session.get(url, allow_redirects=False) as response:
+            status = response.status
+            if status != 200:
+                raise FetchFailed(f"{url.host} answered {status}", expired=status in EXPIRED, status=status)
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise FetchFailed(f"{url.host} sent an encoded picture", status=status)
+            expected = response.content_length or 0
+            if expected > self._cap:
+                raise FetchFailed(f"{url.host} offers {expected} bytes; the cap is {self._cap}", status=status)
+            room = self._spool.reserve_paid(expected)
+            writer, prober = BlobWriter(room), Prober()
+            try:
+                async for chunk in response.content.iter_any():
+                    if writer.length + len(chunk) > self._cap:
+                        raise FetchFailed(f"{url.host} sent more than {self._cap} bytes", status=status)
+                    prober.feed(chunk)
+                    await writer.write(chunk)
+                found = prober.finish()
+                return await writer.finish(found.media_type, Pixels(found.width, found.height))
+            except NotAnImage as error:
+                writer.discard()
+                raise FetchFailed(f"{url.host} sent no whole picture: {error}", status=status) from error
+            except BaseException:
+                writer.discard()
+                raise
+            finally:
+                room.close()

@@ -1,0 +1,47 @@
+"""
+No connection to private addresses on a stranger's word.
+
+The check sits in the socket factory, where every address passes: a filter in a resolver never sees IP literals.
+Ranges beyond `ipaddress.is_global`: https://github.com/stripe/smokescreen
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from aiohappyeyeballs import AddrInfoType
+
+REFUSED = tuple(
+    ip_network(net)
+    for net in (
+        "64:ff9b::/96",  # NAT64 embeds any IPv4 address
+        "64:ff9b:1::/48",
+        "2002::/16",  # 6to4 embeds any IPv4 address
+        "2001::/32",  # Teredo
+        "100.64.0.0/10",  # carrier-grade NAT
+        "168.63.129.16/32",  # Azure's host endpoint
+        "192.0.0.0/24",  # Oracle's metadata endpoint lives here
+        "224.0.0.0/4",
+        "ff00::/8",
+    )
+)
+
+
+class PrivateAddress(OSError):
+    """A name from outside led to an address that is not on the public internet."""
+
+
+def public_socket(info: AddrInfoType) -> socket.socket:
+    """A socket for a public address. Raises: PrivateAddress."""
+    family, kind, protocol, _, place = info
+    if not is_public(str(place[0])):
+        raise PrivateAddress(f"{place[0]} is not a public address")
+    return socket.socket(family, kind, protocol)
+
+
+def is_public(address: str) -> bool:
+    read = ip_address(address.partition("%")[0])
+    if isinstance(read, IPv6Address) and read.ipv4_mapped is not None:
+        read = read.ipv4_mapped
+    return read.is_global and not any(read in net for net in REFUSED if net.version == read.version)

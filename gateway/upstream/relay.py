@@ -1,0 +1,195 @@
+"""
+Passing a request on and its answer back, as streams: at no time is more held than the two sockets' buffers.
+
+What is read is written at once, and nothing more is read until it is written. Nothing is decoded, followed, remembered
+or repeated, except that the client library sends a GET once more when a kept connection turns out to be dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import aiohttp
+from aiohttp import ClientConnectorError, ConnectionTimeoutError, HttpVersion11, hdrs, web
+from yarl import URL
+
+from gateway.domain.blob import Blob
+from gateway.domain.errors import AnswerLost, GatewayError, Paid, PlatformError, PlatformTimeout, PlatformUnreachable
+from gateway.platforms.openai import OpenAi
+from gateway.telemetry.catalogue import Catalogue
+from gateway.upstream import hop
+from gateway.upstream.upload import Invite, Upload
+from gateway.wire.call import Answer
+
+NETWORK = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+# Methods that cannot have been charged: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+# The only limit towards platforms: pictures and reasoning take minutes, and a client that stops waiting ends it all.
+CONNECT_S = 10.0
+# A client that takes nothing for this long is gone, or means harm.
+STALL_S = 30.0
+# Kept shorter than servers keep connections, so that a POST seldom meets one that is just being closed.
+KEEP_ALIVE_S = 15.0
+# Longest header line taken from a platform, in bytes; content security policies outgrow the library's 8 KiB.
+HEADER_CAP = 64 * 1024
+
+RESET = struct.pack("ii", 1, 0)
+
+
+class Relay:
+    """One client session for all platforms that are relayed to."""
+
+    def __init__(self, catalogue: Catalogue, *, connect_s: float = CONNECT_S, stall_s: float = STALL_S) -> None:
+        self._catalogue, self._stall_s = catalogue, stall_s
+        self._times = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s, sock_read=None)
+
+    async def __aenter__(self) -> Relay:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
+            timeout=self._times,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            max_field_size=HEADER_CAP,
+            # The client's own headers and no others.
+            skip_auto_headers=(hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def forward(
+        self,
+        request: web.Request,
+        platform: OpenAi,
+        rest: str,
+        *,
+        body: Blob | None = None,
+        invite: Invite | None = None,
+    ) -> web.StreamResponse:
+        """
+        The platform's answer, already passed on.
+
+        Args:
+            rest: raw path and query after `/v1/`.
+            body: the request's body, when it has been received before; else it is read from the request.
+            invite: called before the request's body is read, to answer `Expect: 100-continue`.
+
+        Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, InternalError; ConnectionError when
+        the client does not take the answer. A fault in mid-answer closes the client's connection before it is raised.
+        Cancelling closes the connection to the platform.
+        """
+        upload = Upload(request, body, invite)
+        headers = hop.towards_platform(request.headers, platform.next_key())
+        if body is not None:
+            headers[hdrs.CONTENT_LENGTH] = str(body.length)
+        try:
+            upstream = await self._session.request(
+                request.method,
+                URL(platform.url(rest), encoded=True),
+                headers=headers,
+                data=None if upload.empty else upload.chunks(),
+                allow_redirects=False,
+            )
+        except NETWORK as error:
+            self._catalogue.upstream_responses(platform.name, "relay", "0").inc()
+            # Without its cause: the library's texts quote the client's query, and its objects hold the key.
+            raise upload.fault or _fault(error, platform, request.method, sent=upload.complete) from None
+        self._catalogue.upstream_responses(platform.name, "relay", str(upstream.status)).inc()
+        try:
+            return await self._pass_back(upstream, request, platform)
+        finally:
+            # Reuses the connection after a complete answer, and closes it after anything else.
+            upstream.close()
+
+    async def ask(self, platform: OpenAi, rest: str, *, within_s: float, cap: int) -> Answer:
+        """
+        A small GET of the gateway's own, `rest` as above, `cap` in bytes.
+
+        Raises: PlatformError, of one kind or another, unless the whole answer came in time.
+        """
+        headers = {
+            "Authorization": f"Bearer {platform.next_key().reveal()}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "image-gateway",
+        }
+        status, body = 0, bytearray()
+        try:
+            async with (
+                asyncio.timeout(within_s),
+                self._session.get(
+                    URL(platform.url(rest), encoded=True), headers=headers, allow_redirects=False
+                ) as upstream,
+            ):
+                status = upstream.status
+                async for chunk in upstream.content.iter_any():
+                    body += chunk
+                    if len(body) > cap:
+                        raise PlatformError(f"Platform {platform.name!r} answered with more than {cap} bytes.")
+                return Answer(status, upstream.headers, bytes(body))
+        except NETWORK as error:
+            raise _fault(error, platform, "GET", sent=True) from None
+        finally:
+            self._catalogue.upstream_responses(platform.name, "ask", str(status)).inc()
+
+    async def _pass_back(
+        self, upstream: aiohttp.ClientResponse, request: web.Request, platform: OpenAi
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(
+            status=upstream.status, reason=upstream.reason, headers=hop.towards_client(upstream.headers)
+        )
+        framed = request.version >= HttpVersion11 or response.content_length is not None
+        if not framed:
+            response.force_close()
+        await response.prepare(request)
+        while True:
+            try:
+                chunk = await upstream.content.readany()
+            except NETWORK as error:
+                _cut(request, framed=framed)
+                raise AnswerLost(
+                    f"Platform {platform.name!r} broke off its answer.", detail=type(error).__name__, paid=Paid.MAYBE
+                ) from None
+            if not chunk:
+                break
+            try:
+                async with asyncio.timeout(self._stall_s):
+                    await response.write(chunk)
+            except TimeoutError:
+                _cut(request, framed=framed)
+                raise ConnectionResetError("the client took nothing for too long") from None
+        await response.write_eof()
+        return response
+
+
+def _cut(request: web.Request, *, framed: bool) -> None:
+    """End the client's connection, so that nobody takes what arrived for the whole."""
+    if request.transport is None:
+        return
+    if not framed:
+        # To an HTTP/1.0 client without a length a closed connection means a complete answer; a reset does not.
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    request.transport.abort()
+
+
+def _fault(error: Exception, platform: OpenAi, method: str, *, sent: bool) -> GatewayError:
+    detail = type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        detail += f": {error.strerror}"
+    if isinstance(error, ConnectionTimeoutError):
+        return PlatformTimeout(f"Platform {platform.name!r} did not take a connection in time.", detail=detail)
+    if isinstance(error, ClientConnectorError):
+        return PlatformUnreachable(f"No connection to platform {platform.name!r}.", detail=detail)
+    if not sent or method in SAFE:
+        return PlatformUnreachable(f"Platform {platform.name!r} closed the connection.", detail=detail)
+    return AnswerLost(
+        f"Platform {platform.name!r} took the request and closed the connection without an answer."
+        " It may have been charged for.",
+        detail=detail,
+        paid=Paid.MAYBE,
+    )

@@ -1,0 +1,124 @@
+"""
+Sending a call, and knowing afterwards what is known.
+
+Settings and their reasons: no redirects (aiohttp forwards custom headers such as `x-key` to another host), no cookies,
+no proxies from the environment, and a fresh connection for each submission, so that a reset can only mean this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp.client_exceptions import ClientConnectionError, ClientConnectorError, ConnectionTimeoutError
+from yarl import URL
+
+from gateway.wire import render
+from gateway.wire.call import Answer, Call
+
+# Answers of vendors are a few hundred bytes; what is longer is not one.
+ANSWER_CAP = 64 * 1024
+# Below this a body is joined and sent in one write.
+SMALL = 64 * 1024
+
+SUBMIT_TIMES = aiohttp.ClientTimeout(total=90, sock_connect=5, sock_read=45)
+POLL_TIMES = aiohttp.ClientTimeout(total=10, sock_connect=3, sock_read=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The vendor cannot have understood it: no connection, or the body was not completely written."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaybeSent:
+    """The last byte was written and no answer came."""
+
+    why: str
+
+
+Sent = Answered | NotSent | MaybeSent
+
+
+class Session:
+    """Client sessions for submissions and polls."""
+
+    async def __aenter__(self) -> Session:
+        self._sessions = {
+            "submit": client(aiohttp.TCPConnector(limit=0, force_close=True), SUBMIT_TIMES),
+            "poll": client(aiohttp.TCPConnector(limit=0, limit_per_host=64, keepalive_timeout=15), POLL_TIMES),
+        }
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    async def send(self, call: Call) -> Sent:
+        """Send once. Never raises for anything the network or the vendor does."""
+        headers = {**call.headers, **call.secrets, "Accept": "application/json"}
+        data: AsyncIterator[bytes] | bytes | None = None
+        if call.body is not None:
+            parts = render.pieces(call.body)
+            length = render.length(parts)
+            headers |= {"Content-Type": "application/json", "Content-Length": str(length)}
+            data = render.stream(parts)
+            if length <= SMALL:
+                data = b"".join([piece async for piece in data])
+        tracker = aiohttp.UploadTracker()
+        try:
+            async with self._sessions[call.name].request(
+                call.method,
+                URL(call.url, encoded=True),
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                upload_tracker=tracker,
+            ) as response:
+                return Answered(Answer(response.status, response.headers, await _body(response)))
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+            if isinstance(error, ClientConnectorError | ConnectionTimeoutError) or not _complete(tracker):
+                return NotSent(why)
+            return MaybeSent(why)
+
+
+def client(connector: aiohttp.BaseConnector, times: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
+    """A session that follows nothing, remembers nothing and reads nothing from the environment."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=times,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        raise_for_status=False,
+        auto_decompress=False,
+        headers={"User-Agent": "image-gateway", "Accept-Encoding": "identity"},
+    )
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > ANSWER_CAP:
+                response.close()
+                break
+    except (ClientConnectionError, aiohttp.ClientPayloadError, OSError, TimeoutError):
+        # A no is a no without its text as well. A yes without its text is not an answer.
+        if response.status < 400 or response.status >= 500:
+            raise
+    return bytes(body[:ANSWER_CAP])
+
+
+def _complete(tracker: aiohttp.UploadTracker) -> bool:
+    done = tracker.upload_complete
+    return done.done() and not done.cancelled() and done.exception() is None
