@@ -28,7 +28,7 @@ from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
 from gateway.handlers.image_edits import ImageEdits
-from gateway.handlers.models import ListedModel, ModelsHandler
+from gateway.handlers.models import Listed, ModelsHandler
 from gateway.handlers.receive import Limits
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
@@ -179,7 +179,7 @@ class Gateway:
     def _resources(self, app: web.Application) -> None:
         config, prefix = self.config, self.config.route_prefix
         openai = self.openai
-        relay = RelayHandler(self.relay, {openai.name: openai} if openai else {}, prefix=f"{prefix}/v1")
+        relay = RelayHandler(self.relay, openai, prefix=f"{prefix}/v1")
         answerer = Answerer(
             results=self.results,
             metrics=self.metrics,
@@ -200,7 +200,7 @@ class Gateway:
             clock=self._clock,
             answer_within_s=config.jobs.answer_within,
         )
-        models = ModelsHandler(self._listed(), self.relay, relay, openai)
+        models = ModelsHandler(self._listed(), self.relay, openai, prefix=f"{prefix}/v1")
         for name, method, path, handler in (
             ("healthz", "GET", "/healthz", health.healthz),
             ("results", "GET", "/results/{ref}", ResultsHandler(self.results)),
@@ -243,9 +243,9 @@ class Gateway:
             image_pixels=max(model.max_image_pixels for model in models),
         )
 
-    def _listed(self) -> list[ListedModel]:
+    def _listed(self) -> list[Listed]:
         return [
-            ListedModel(name, owned_by=platform.owner)
+            Listed(name, platform.owner)
             for platform in self.platforms.values()
             for name in (*platform.models, *platform.aliases)
         ]

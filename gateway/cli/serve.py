@@ -21,6 +21,9 @@ from gateway.telemetry import logs
 
 log = structlog.get_logger("gateway")
 
+# The emulator takes any well-formed key.
+EMULATOR_KEY = "emulator-takes-any-key"
+
 
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), envvar="GATEWAY_CONFIG", help="The YAML file.")
@@ -41,7 +44,7 @@ async def _serve(path: Path | None, environ: dict[str, str], options: dict[str, 
         from gateway.emulator.server import Emulator
 
         async with Emulator() as bfl:
-            environ |= {"BFL_API_KEY": "emulator-00000000-0000-0000-0000-000000000000", "BFL_BASE_URL": bfl.api_url}
+            environ |= {"BFL_API_KEY": EMULATOR_KEY, "BFL_BASE_URL": bfl.api_url}
             click.echo(f"  BFL emulator  {bfl.api_url}   (pictures are made up; set BFL_API_KEY for the real service)")
             await _run(_load(path, environ, options))
     else:

@@ -1,4 +1,4 @@
-"""Delivery links: signed, expiring, read-only, in the shape of an Azure SAS link (https://docs.bfl.ai/api_integration/integration_guidelines)."""
+"""Delivery links: signed, expiring, read-only, in the shape of an Azure SAS link."""
 
 from __future__ import annotations
 

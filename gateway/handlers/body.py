@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import hdrs, web
 
-from gateway.domain.errors import ExpectationFailed, InvalidRequest, TooLarge, TooSlow, UnsupportedMedia
+from gateway.domain.errors import InvalidRequest, TooLarge, TooSlow, UnsupportedMedia
+from gateway.handlers.expect import expects, invite_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Body:
         self.length = request.content_length
         if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("", "identity"):
             raise UnsupportedMedia("Content-Encoding is not taken here; send the body as it is.")
-        self._expected = _expected(request)
+        self._invite = expects(request)
         if self.length is not None and self.length > most:
             raise self._too_large()
 
@@ -46,9 +47,9 @@ class Body:
 
         Raises: TooLarge, TooSlow, InvalidRequest.
         """
-        if self._expected and self._request.transport is not None:
-            self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._expected = False
+        if self._invite:
+            self._invite = False
+            invite_body(self._request)
         clock, pace = asyncio.get_running_loop().time, self._pace
         began = clock()
         patience = min(pace.stall_s, pace.grace_s + self.received / pace.bytes_per_s - self._waited_s)
@@ -72,12 +73,3 @@ class Body:
 async def leave_expect(_request: web.Request) -> None:
     """An `expect_handler` that answers nothing: whoever reads the body does, after every refusal had its chance."""
 
-
-def _expected(request: web.BaseRequest) -> bool:
-    """https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: HTTP/1.0 clients do not know it."""
-    expect = request.headers.get(hdrs.EXPECT)
-    if expect is None or request.version < HttpVersion11:
-        return False
-    if expect.strip().lower() != "100-continue":
-        raise ExpectationFailed("The only expectation that is met here is 100-continue.")
-    return True

@@ -64,7 +64,7 @@ class ImageEdits:
             edit = read_edit(received.form)
             target = choose(self.rules, Facts(told.route, edit.model, read=True))[0]
             if isinstance(target, RelayTarget):
-                return await self._pass_on(request, target, received)
+                return await self._pass_on(request, received)
             order = self._order(request, edit, target, started)
         except BaseException:
             received.release()
@@ -73,9 +73,9 @@ class ImageEdits:
         handle = await self.supervisor.start(order)
         return await self._answer(request, edit, handle, order.deadline)
 
-    async def _pass_on(self, request: web.Request, target: RelayTarget, received: Received) -> web.StreamResponse:
+    async def _pass_on(self, request: web.Request, received: Received) -> web.StreamResponse:
         """The body decided for a relay: its own bytes are sent on."""
-        response = await self.relay.pass_on(request, target.platform, body=received.raw)
+        response = await self.relay(request, body=received.raw)
         received.release()
         return response
 

@@ -5,6 +5,9 @@ import traceback
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel, field_validator
 
 from gateway.config.load import load, resolve
@@ -255,3 +258,31 @@ def test_a_key_may_hide_a_union_branch(tmp_path: Path) -> None:
         ["gateway.yaml:5:5", "platforms.bfl.bfl"],
         ["gateway.yaml:6:23", "platforms.bfl.max_active_tasks"],
     ]
+
+
+words = st.sampled_from(
+    [*Toy.model_fields, "kind", "api_key", "api_keys", "edits", "bfl", "openai", "host", "port", "[key]", "int"]
+)
+values = (
+    st.none() | st.booleans() | st.integers() | st.floats() | words | st.sampled_from(["${X}", "$${", "${", "12", ""])
+)
+trees = st.dictionaries(
+    words,
+    st.recursive(
+        values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4), max_leaves=12
+    ),
+    max_size=5,
+)
+
+
+@settings(deadline=None)
+@given(trees)
+def test_whatever_the_values_every_problem_has_its_line(tmp_path_factory: pytest.TempPathFactory, tree: object) -> None:
+    """Right keys with wrong values in wrong places: only problems, each inside the file or of a variable."""
+    folder = tmp_path_factory.getbasetemp()
+    text = yaml.safe_dump(tree)
+    lines = len(text.splitlines())
+    for told in problems_of(folder, text, {"GATEWAY_PORT": "1", "BFL_API_KEY": "k", "IMAGE_EDIT_PLATFORM": "openai"}):
+        place, _, _ = told.partition(": ")
+        if place != "environment":
+            assert 1 <= int(place.split(":")[1]) <= lines

@@ -31,7 +31,7 @@ async def test_kontext_is_accepted_without_a_price(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("size", "cost", "output_mp"),
-    [((256, 256), 3.0, 0.06), ((1024, 1024), 3.0, 1.0), ((1440, 1440), 4.5, 1.98)],
+    [((256, 256), 3.0, 0.06), ((1024, 1024), 3.0, 1.0), ((1280, 1024), 4.5, 1.25), ((1440, 1440), 4.5, 1.98)],
 )
 async def test_flux_2_is_priced_at_submit(client: Client, size: tuple[int, int], cost: float, output_mp: float) -> None:
     """FLUX.2 tells credits by begun megapixels, as recorded."""

@@ -222,6 +222,16 @@ async def test_poll_resets(client: Client) -> None:
     assert (await client.poll(accepted)).status == 200
 
 
+async def test_a_reset_is_no_orderly_end(client: Client) -> None:
+    """The socket tells ECONNRESET, not end of file."""
+    client.bfl.script("poll_reset")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(client.bfl.polling_url.rpartition(":")[2]))
+    writer.write(b"GET /v1/get_result?id=x HTTP/1.1\r\nHost: x\r\n\r\n")
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
+
+
 async def test_not_found_can_be_early_or_late(client: Client) -> None:
     """Early: the first N polls. Late: from the second on."""
     early = await client.submit("[[fault:poll_404_early*2]]")

@@ -145,6 +145,13 @@ def test_a_cut_picture_is_bad_input() -> None:
         render(Order(prompt="a", seed=1, size=SIZE, output_format="png", sources=(source,)))
 
 
+def test_a_file_above_twenty_megabytes_is_bad_input() -> None:
+    """Bytes count as well as pixels."""
+    text = base64.b64encode(canned_png(21_000_000)).decode()
+    with pytest.raises(BadInput, match="too large"):
+        inputs.read("input_image", text)
+
+
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 async def test_inputs_of_every_kind_come_back_as_pictures(client: Client, photo: Photo, form: str) -> None:
     """The whole way with each input encoding."""

@@ -80,7 +80,9 @@ async def front(
     app = web.Application(middlewares=[chain])
     async with Relay(catalogue, connect_s=connect_s, stall_s=stall_s) as relay:
         app.add_routes(routes(relay))
-        runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=0.1
+        )
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

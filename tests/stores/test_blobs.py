@@ -41,9 +41,11 @@ def descriptors() -> Iterator[None]:
 
 @pytest.fixture
 async def spool(tmp_path: Path, held: dict[str, int], descriptors: None) -> AsyncIterator[Spool]:
-    def meter(kind: str, amount: int) -> None:
-        assert amount >= 0
-        held[kind] = amount
+    accounts = held
+
+    def meter(kind: str, held: int) -> None:
+        assert held >= 0
+        accounts[kind] = held
 
     limits = MemorySettings(budget=len(DATA), disk=2 * len(DATA), wait=0.01)
     async with Spool(limits, tmp_path, meter) as spool:
@@ -135,9 +137,9 @@ def test_any_cut_gives_the_same_bytes(tmp_path: Path, chunks: list[bytes], budge
     """Whatever the chunks and wherever memory ends, nothing is lost, doubled or reordered."""
 
     async def scenario() -> None:
-        held: dict[str, int] = {}
+        account: dict[str, int] = {}
         limits = MemorySettings(budget=budget, disk=10**7)
-        async with Spool(limits, tmp_path, held.__setitem__) as spool:
+        async with Spool(limits, tmp_path, lambda kind, held: account.__setitem__(kind, held)) as spool:
             room = await spool.reserve(0)
             writer = BlobWriter(room)
             for chunk in chunks:
@@ -145,11 +147,11 @@ def test_any_cut_gives_the_same_bytes(tmp_path: Path, chunks: list[bytes], budge
             blob = await writer.finish("image/png", SIZE)
             room.close()
             whole = b"".join(chunks)
-            assert sum(held.values()) == len(whole)
+            assert sum(account.values()) == len(whole)
             assert await read(blob, start) == whole[start:]
             assert blob.digest == blake3(whole).hexdigest()
             blob.release()
-            assert sum(held.values()) == 0
+            assert sum(account.values()) == 0
 
     asyncio.run(scenario())
 

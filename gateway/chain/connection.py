@@ -1,0 +1,185 @@
+"""
+Below the chain: connections and what is no request yet. Whatever happens here is answered in the same envelope, logged
+without a byte of what was sent, and ends after a time.
+
+aiohttp's own answer to a malformed head repeats the offending line to the client and to the log, keys included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import resource
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, cast
+
+import aiohttp
+import orjson
+from aiohttp import web
+from aiohttp.http import HttpRequestParser
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+
+from gateway.dialects.openai import errors as dialect
+from gateway.domain.errors import GatewayError, HeadersTooLarge, InternalError, InvalidRequest, OutOfRoom
+from gateway.handlers.keys import STORY
+
+log = logging.getLogger("gateway.connection")
+
+AIOHTTP_FLOOR = (3, 14, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """
+    What a connection has to keep to.
+
+    `silence_s` without a request's complete head closes it. `stall_s` is how long a reader may leave an answer
+    standing. A body nobody wanted is read on for `linger_s` at `linger_rate` bytes a second, so that its sender sees
+    the answer instead of a reset. Past `most` connections further ones are turned away.
+    """
+
+    silence_s: float = 15.0
+    stall_s: float = 30.0
+    linger_s: float = 2.0
+    linger_rate: int = 32 * 1024 * 1024
+    most: int = 2000
+    shutdown_s: float = 30.0
+    new_id: Callable[[], str] = lambda: f"req_{secrets.token_urlsafe(18)}"
+
+
+def runner(app: web.Application, terms: Terms | None = None) -> web.AppRunner:
+    """The application on connections that keep to these terms."""
+    return _Runner(app, terms or Terms(most=min(2000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)))
+
+
+def verify_runtime() -> None:
+    """
+    Raises: RuntimeError when this interpreter or aiohttp is not one to meet strangers with.
+
+    The pure-Python parser lets through requests that proxies read as two, and `-O` removes checks inside aiohttp:
+    https://github.com/aio-libs/aiohttp/security/advisories
+    """
+    version = tuple(int(number) for number in re.findall(r"\d+", aiohttp.__version__)[:3])
+    if version < AIOHTTP_FLOOR:
+        raise RuntimeError(f"aiohttp {aiohttp.__version__} is too old; 3.14.5 is the least: pip install -U aiohttp")
+    if HttpRequestParser.__module__ != "aiohttp._http_parser":
+        raise RuntimeError("aiohttp runs without its C parser; install a binary wheel and unset AIOHTTP_NO_EXTENSIONS")
+    if sys.flags.optimize:
+        raise RuntimeError("Python runs with -O or PYTHONOPTIMIZE, which removes checks that requests have to pass")
+
+
+class _Runner(web.AppRunner):
+    def __init__(self, app: web.Application, terms: Terms) -> None:
+        self._options: dict[str, Any] = {
+            "access_log": None,
+            "auto_decompress": False,
+            "keepalive_timeout": terms.silence_s,
+            "lingering_time": 0,
+            "logger": log,
+            "max_field_size": 8190,
+            "max_headers": 64,
+            "max_line_size": 8190,
+            "read_bufsize": 64 * 1024,
+        }
+        super().__init__(app, handle_signals=False, shutdown_timeout=terms.shutdown_s, **self._options)
+        self._terms = terms
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made, self._terms, self._options)
+
+
+class _Server(web.Server):
+    def __init__(self, made: web.Server, terms: Terms, options: dict[str, Any]) -> None:
+        super().__init__(
+            made.request_handler, request_factory=made.request_factory, handler_cancellation=True, **options
+        )
+        self._terms = terms
+        self.complaints = Complaints(asyncio.get_running_loop().time)
+
+    def __call__(self) -> web.RequestHandler:
+        if len(self._connections) >= self._terms.most:
+            return cast(web.RequestHandler, _Full(self._terms, self.complaints))
+        return _Connection(self, self._terms, loop=self._loop, **self._kwargs)
+
+
+class _Full(asyncio.Protocol):
+    """Turns a connection away."""
+
+    def __init__(self, terms: Terms, complaints: Complaints) -> None:
+        self._terms, self._complaints = terms, complaints
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._complaints("connection refused: there are %s already", self._terms.most)
+        response = _envelope(OutOfRoom("The gateway has too many connections.", retry_after_s=5), self._terms.new_id())
+        head = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        body = cast(bytes, response.body)
+        writable = cast(asyncio.WriteTransport, transport)
+        writable.write(
+            f"HTTP/1.1 {response.status} {response.reason}\r\n{head}Content-Length: {len(body)}\r\n"
+            "Connection: close\r\n\r\n".encode() + body
+        )
+        writable.close()
+
+
+class _Connection(web.RequestHandler):
+    """One connection. The overridden methods are aiohttp's own seams."""
+
+    __slots__ = ("_complaints", "_stalled", "_standing", "_terms")
+
+    def __init__(self, server: _Server, terms: Terms, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._terms, self._complaints = terms, server.complaints
+        self._stalled: asyncio.TimerHandle | None = None
+        self._standing = 0
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """`message` and the text of `exc` repeat what was sent: they go nowhere."""
+        told = request.get(STORY)
+        name = told.id if told else self._terms.new_id()
+        error = _fault(exc)
+        if isinstance(error, InternalError):
+            log.error("request %s failed outside the chain", name, exc_info=exc)
+        else:
+            self._complaints("request %s refused: %s from %s", name, type(exc).__name__, request.remote)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        response = _envelope(error, name)
+        response.force_close()
+        return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        finished = await super().finish_response(request, resp, start_time)
+        await self._linger(request)
+        return finished
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unwatch()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
+
+    async def _linger(self, request: web.BaseRequest) -> None:
+        """Read what comes after a refusal, slowly and not for long."""
+        body, pace = request.content, self._terms
+        try:
+            async with asyncio.timeout(pace.linger_s):
+                while not body.is_eof() and not self._force_close:
+                    await asyncio.sleep(len(await body.readany()) / pace.linger_rate)
+        except (TimeoutError, web.RequestPayloadError, OSError):
+            self.close()
