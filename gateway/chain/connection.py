@@ -15,17 +15,14 @@ import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, cast
 
 import aiohttp
-import orjson
 from aiohttp import web
 from aiohttp.http import HttpRequestParser
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
-from gateway.dialects.openai import errors as dialect
-from gateway.domain.errors import GatewayError, HeadersTooLarge, InternalError, InvalidRequest, OutOfRoom
+from gateway.chain.refusal import Complaints, envelope, fault, plain
+from gateway.domain.errors import InternalError, OutOfRoom
 from gateway.handlers.keys import STORY
 
 log = logging.getLogger("gateway.connection")
@@ -38,13 +35,15 @@ class Terms:
     """
     What a connection has to keep to.
 
-    `silence_s` without a request's complete head closes it. `stall_s` is how long a reader may leave an answer
-    standing. A body nobody wanted is read on for `linger_s` at `linger_rate` bytes a second, so that its sender sees
-    the answer instead of a reset. Past `most` connections further ones are turned away.
+    `silence_s` without a request's complete head closes it. A reader who leaves an answer standing has to take
+    `answer_rate` bytes a second, looked at every `stall_s`. A body nobody wanted is read on for `linger_s` at
+    `linger_rate` bytes a second, so that its sender sees the answer instead of a reset. Past `most` connections
+    further ones are turned away.
     """
 
     silence_s: float = 15.0
     stall_s: float = 30.0
+    answer_rate: int = 16 * 1024
     linger_s: float = 2.0
     linger_rate: int = 32 * 1024 * 1024
     most: int = 2000
@@ -116,51 +115,79 @@ class _Full(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._complaints("connection refused: there are %s already", self._terms.most)
-        response = _envelope(OutOfRoom("The gateway has too many connections.", retry_after_s=5), self._terms.new_id())
+        response = envelope(OutOfRoom("The gateway has too many connections.", retry_after_s=5), self._terms.new_id())
         head = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
         body = cast(bytes, response.body)
         writable = cast(asyncio.WriteTransport, transport)
         writable.write(
             f"HTTP/1.1 {response.status} {response.reason}\r\n{head}Content-Length: {len(body)}\r\n"
-            "Connection: close\r\n\r\n".encode() + body
+            "Connection: close\r\n\r\n".encode()
+            + body
         )
         writable.close()
 
 
 class _Connection(web.RequestHandler):
-    """One connection. The overridden methods are aiohttp's own seams."""
+    """One connection. What is overridden are aiohttp's own seams."""
 
-    __slots__ = ("_complaints", "_stalled", "_standing", "_terms")
+    __slots__ = ("_complaints", "_overdue", "_standing", "_terms", "_wire")
 
     def __init__(self, server: _Server, terms: Terms, **options: Any) -> None:
         super().__init__(server, **options)
         self._terms, self._complaints = terms, server.complaints
-        self._stalled: asyncio.TimerHandle | None = None
+        self._wire: asyncio.Transport | None = None  # stays when aiohttp lets go of a transport that still has to flush
+        self._overdue: asyncio.TimerHandle | None = None
         self._standing = 0
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """`message` and the text of `exc` repeat what was sent: they go nowhere."""
-        told = request.get(STORY)
-        name = told.id if told else self._terms.new_id()
-        error = _fault(exc)
+        """`message` and the text of `exc` repeat what was sent: neither goes anywhere."""
+        name, error = self._name(request), fault(exc)
         if isinstance(error, InternalError):
             log.error("request %s failed outside the chain", name, exc_info=exc)
         else:
-            self._complaints("request %s refused: %s from %s", name, type(exc).__name__, request.remote)
+            self._complaints("request %s from %s refused: %s", name, request.remote, type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
-        response = _envelope(error, name)
+        response = envelope(error, name)
         response.force_close()
         return response
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPException):
+            resp = envelope(plain(resp.status), self._name(request))
+        if not request.content.is_eof():
+            # What follows may be the rest of the body or, after a refused `Expect`, the next request.
+            resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        await self._linger(request)
+        await self._linger(request.content)
         return finished
+
+    async def _linger(self, body: aiohttp.StreamReader) -> None:
+        try:
+            async with asyncio.timeout(self._terms.linger_s):
+                while not body.is_eof():
+                    unwanted = await body.readany()
+                    await asyncio.sleep(len(unwanted) / self._terms.linger_rate)
+        except (TimeoutError, web.RequestPayloadError, OSError):
+            self.close()
+
+    def _name(self, request: web.BaseRequest) -> str:
+        told = request.get(STORY)
+        return told.id if told else self._terms.new_id()
+
+    # A reader that does not read.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._release()
+        super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -168,18 +195,22 @@ class _Connection(web.RequestHandler):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._unwatch()
+        self._release()
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._unwatch()
-        super().connection_lost(exc)
+    def _watch(self) -> None:
+        assert self._wire is not None
+        self._standing = self._wire.get_write_buffer_size()
+        self._overdue = self._loop.call_later(self._terms.stall_s, self._judge)
 
-    async def _linger(self, request: web.BaseRequest) -> None:
-        """Read what comes after a refusal, slowly and not for long."""
-        body, pace = request.content, self._terms
-        try:
-            async with asyncio.timeout(pace.linger_s):
-                while not body.is_eof() and not self._force_close:
-                    await asyncio.sleep(len(await body.readany()) / pace.linger_rate)
-        except (TimeoutError, web.RequestPayloadError, OSError):
-            self.close()
+    def _judge(self) -> None:
+        assert self._wire is not None
+        taken = self._standing - self._wire.get_write_buffer_size()
+        if taken < self._terms.answer_rate * self._terms.stall_s:
+            self._wire.abort()
+        else:
+            self._watch()
+
+    def _release(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None

@@ -27,16 +27,20 @@ def _hash(text: str) -> str:
 class KeySettings(BaseModel):
     """A client's key, by its hash: the file holds nothing that opens a door."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     id: Annotated[str, AfterValidator(_id)] = Field(description="The caller's name in logs; no secret")
-    hash: Annotated[str, AfterValidator(_hash)] = Field(description="`gateway keys new` prints key and hash")
+    hash: Annotated[str, AfterValidator(_hash)] = Field(
+        description="`gateway keys new` prints key and hash",
+        # Somebody will paste the key itself here, and complaints must not show it.
+        json_schema_extra={"writeOnly": True},
+    )
 
 
 class AuthSettings(BaseModel):
     """Who may call. Without any key the gateway serves this machine's own programs only."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     keys: tuple[KeySettings, ...] = Field(default=(), description="Clients' keys, hashed")
     origins: tuple[str, ...] = Field(
@@ -47,8 +51,9 @@ class AuthSettings(BaseModel):
 class ErrorSettings(BaseModel):
     """Words that clients look for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     moderation_code: Annotated[str, Field(pattern="^(moderation_blocked|content_policy_violation)$")] = Field(
-        default="moderation_blocked", description="The code of a moderated request; the older word is content_policy_violation"
+        default="moderation_blocked",
+        description="The code of a moderated request; the older word is content_policy_violation",
     )

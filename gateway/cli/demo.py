@@ -53,7 +53,9 @@ async def _demo(out: Path) -> None:
 def _draw(path: Path) -> None:
     """A hill in the evening, as a photograph stands in."""
     picture = Image.linear_gradient("L").resize((768, 512))
-    picture = Image.merge("RGB", (picture.point(lambda v: 255 - v // 3), picture.point(lambda v: 200 - v // 2), picture))
+    picture = Image.merge(
+        "RGB", (picture.point(lambda v: 255 - v // 3), picture.point(lambda v: 200 - v // 2), picture)
+    )
     pen = ImageDraw.Draw(picture)
     pen.ellipse((520, 120, 640, 240), fill=(255, 214, 120))
     pen.ellipse((-200, 330, 560, 900), fill=(38, 70, 60))

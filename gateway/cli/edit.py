@@ -24,7 +24,9 @@ class EditFailed(Exception):
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Where the picture goes.")
 @click.option("--model", help="A model's name; the gateway's default when left out.")
 @click.option("--size", help="Such as 1024x1024 or 16:9; the picture's own ratio when left out.")
-@click.option("--url", default="http://127.0.0.1:8080/v1", envvar="GATEWAY_URL", show_default=True, help="The API's base.")
+@click.option(
+    "--url", default="http://127.0.0.1:8080/v1", envvar="GATEWAY_URL", show_default=True, help="The API's base."
+)
 @click.option("--key", default="none", envvar="GATEWAY_KEY", help="Your key, when the gateway has keys.")
 def edit(
     images: tuple[Path, ...], prompt: str, out: Path, model: str | None, size: str | None, url: str, key: str

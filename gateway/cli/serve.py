@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 
 import click
@@ -14,8 +13,7 @@ import uvloop
 
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
-from gateway.config.load import load
-from gateway.config.problem import ConfigError
+from gateway.cli.config import config_option, read_config
 from gateway.config.schema import Config
 from gateway.telemetry import logs
 
@@ -26,37 +24,25 @@ EMULATOR_KEY = "emulator-takes-any-key"
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), envvar="GATEWAY_CONFIG", help="The YAML file.")
+@config_option
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", help="Port to listen on.")
 @click.option("--emulator", is_flag=True, help="Put the embedded emulator in BFL's place when BFL_API_KEY is not set.")
 def serve(path: Path | None, host: str | None, port: str | None, emulator: bool) -> None:
     """Run the gateway until SIGINT or SIGTERM."""
     verify_runtime()
-    environ = dict(os.environ)
-    emulate = emulator and not environ.get("BFL_API_KEY", "").strip()
     options = {name: value for name, value in (("--host", host), ("--port", port)) if value is not None}
-    uvloop.run(_serve(path, environ, options, emulate=emulate))
+    emulate = emulator and not os.environ.get("BFL_API_KEY", "").strip()
+    uvloop.run(_emulated(path, options) if emulate else _run(read_config(path, options).config))
 
 
-async def _serve(path: Path | None, environ: dict[str, str], options: dict[str, str], *, emulate: bool) -> None:
-    if emulate:
-        from gateway.emulator.server import Emulator
+async def _emulated(path: Path | None, options: dict[str, str]) -> None:
+    from gateway.emulator.server import Emulator
 
-        async with Emulator() as bfl:
-            environ |= {"BFL_API_KEY": EMULATOR_KEY, "BFL_BASE_URL": bfl.api_url}
-            click.echo(f"  BFL emulator  {bfl.api_url}   (pictures are made up; set BFL_API_KEY for the real service)")
-            await _run(_load(path, environ, options))
-    else:
-        await _run(_load(path, environ, options))
-
-
-def _load(path: Path | None, environ: dict[str, str], options: dict[str, str]) -> Config:
-    try:
-        return load(Config, path, environ, options=options)
-    except ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
+    async with Emulator() as bfl:
+        os.environ |= {"BFL_API_KEY": EMULATOR_KEY, "BFL_BASE_URL": bfl.api_url}
+        click.echo(f"  BFL emulator  {bfl.api_url}   (makes pictures up; set BFL_API_KEY for the real service)")
+        await _run(read_config(path, options).config)
 
 
 async def _run(config: Config) -> None:

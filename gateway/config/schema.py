@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from gateway.chain.settings import AuthSettings, ErrorSettings
 from gateway.domain.hosts import is_loopback
@@ -23,7 +24,7 @@ PlatformSettings = Annotated[BflSettings | OpenAiSettings, Field(discriminator="
 
 
 class Listener(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(ge=0, le=65_535, description="TCP port; 0 takes a free one")
@@ -50,7 +51,7 @@ def state_dir() -> Path:
 class Config(BaseModel):
     """An image-API gateway: OpenAI's Images API in front, FLUX and OpenAI behind."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="image-gateway")
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, title="image-gateway")
 
     listen: PublicListener = Field(default_factory=PublicListener)
     admin: AdminListener = Field(default_factory=AdminListener)
@@ -75,24 +76,35 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         known = ", ".join(self.platforms) or "none"
-        for route in ("edits", "generations"):
-            for name in getattr(self.routes, route):
-                if name not in self.platforms:
-                    raise ValueError(f"routes.{route} names the platform {name!r}; configured are: {known}")
-                if route == "generations" and self.platforms[name].kind != "openai":
-                    raise ValueError(f"routes.generations names {name!r}, which serves edits only")
-        if sum(platform.kind == "openai" for platform in self.platforms.values()) > 1:
-            raise ValueError("platforms has two of kind openai; one is relayed to")
+        for index, name in enumerate(self.routes.edits):
+            if name not in self.platforms:
+                raise _wrong(f"no platform is called {name!r}; configured are: {known}", "routes", "edits", index)
+        for index, name in enumerate(self.routes.generations):
+            if name not in self.platforms:
+                raise _wrong(f"no platform is called {name!r}; configured are: {known}", "routes", "generations", index)
+            if self.platforms[name].kind != "openai":
+                raise _wrong(f"{name} serves edits only", "routes", "generations", index)
+        relays = [name for name, platform in self.platforms.items() if platform.kind == "openai"]
+        if len(relays) > 1:
+            raise _wrong(
+                f"only one platform of kind openai is relayed to, and {relays[0]} is one", "platforms", relays[1]
+            )
         if not self.auth.keys and not is_loopback(self.listen.host):
-            raise ValueError(
-                f"listen.host is {self.listen.host}, so others can reach the gateway, and no key is configured. Set FORWARD_KEY "
-                "or auth.keys (`gateway keys new` makes one), or listen on 127.0.0.1."
+            raise _wrong(
+                f"{self.listen.host} can be reached by others, and no key is configured. Set FORWARD_KEY or auth.keys "
+                "(`gateway keys new` makes one), or listen on 127.0.0.1.",
+                "listen",
+                "host",
             )
         return self
 
     def secrets(self) -> list[str]:
         """Every secret in plain text, for the log's redactor."""
         return list(_secrets(self))
+
+
+def _wrong(text: str, *path: str | int) -> PydanticCustomError:
+    return PydanticCustomError("inconsistent", "{text}", {"text": text, "path": path})
 
 
 def _secrets(value: Any) -> Iterator[str]:

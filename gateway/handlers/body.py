@@ -72,4 +72,3 @@ class Body:
 
 async def leave_expect(_request: web.Request) -> None:
     """An `expect_handler` that answers nothing: whoever reads the body does, after every refusal had its chance."""
-

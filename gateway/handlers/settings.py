@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 class UploadSettings(BaseModel):
     """The most a client may send, and the least speed. A model that takes less lowers the limits."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     image_bytes: ByteSize = Field(default=20 * MIB, ge=1024, description="Largest picture file")
     images: int = Field(default=4, ge=1, le=16, description="Pictures in one request, masks not counted")

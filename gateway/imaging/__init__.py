@@ -1,0 +1,1 @@
+"""Pictures as bytes: format, size and completeness from their headers, without decoding."""

@@ -10,7 +10,7 @@ from gateway.domain.quantity import Seconds
 class JobSettings(BaseModel):
     """Two clocks: the client's and the paid task's. The first never ends the second."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     answer_within: Seconds = Field(default=300.0, gt=0, description="A request is answered by then, come what may")
     job_max_age: Seconds = Field(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class RouteSettings(BaseModel):
     """Platform ids by route, the default first."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     edits: tuple[str, ...] = Field(default=(), description="Who serves POST /v1/images/edits; empty: OpenAI, if configured")
     generations: tuple[str, ...] = Field(default=(), description="Who serves POST /v1/images/generations: OpenAI")

@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 class MemorySettings(BaseModel):
     """Where picture bytes live between the sockets."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     budget: ByteSize = Field(default=256 * MIB, description="Picture bytes held in memory, all requests together")
     disk: ByteSize = Field(default=4096 * MIB, description="Picture bytes held in unlinked files past the budget")
@@ -22,7 +22,7 @@ class MemorySettings(BaseModel):
 class ResultSettings(BaseModel):
     """How long finished pictures are kept."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     retention: Seconds = Field(
         default=3600.0, ge=60, description="Undelivered pictures, signed links and answers to an Idempotency-Key"

@@ -91,7 +91,6 @@ async def client(relay: Front) -> AsyncIterator[aiohttp.ClientSession]:
         "files?a=%2F&b=+&c",
         "a%2fb/%C3%A9//d?x[]=1&x[]=2&=&&",
         "files/a?q=%3f?/../&r=http://h/",
-        "\u00e9?q=\u00e9",
         "a;b=c,d@e:f$g!*'()~",
     ],
 )
@@ -527,7 +526,6 @@ async def test_client_gone_in_its_upload_ends_the_request(upstream: FakeOpenAi, 
     [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
     ],
 )
@@ -536,6 +534,27 @@ async def test_platform_gone_in_its_answer_cuts_the_client(upstream: FakeOpenAi,
     upstream.play(cut(begun))
     got = await relay.raw(b"POST /v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
     assert b"200 OK" in got and b"abc" in got and not got.endswith(b"0\r\n\r\n") and got.count(b"HTTP/1.1") == 1
+    assert [type(fault) for fault in relay.faults] == [AnswerLost]
+
+
+async def test_platform_that_talks_nonsense_cuts_the_client(upstream: FakeOpenAi, relay: Front) -> None:
+    """An answer whose chunks stop making sense is a broken one."""
+    heard = asyncio.Event()
+
+    async def babble(exchange: Exchange) -> None:
+        await exchange.head(200, [("Transfer-Encoding", "chunked")])
+        await exchange.chunk(b"abc")
+        await heard.wait()
+        await exchange.send(b"nonsense\r\n")
+        await exchange.wait_closed()
+        exchange.closing = True
+
+    upstream.play(babble)
+    async with relay.dial() as (reader, writer), asyncio.timeout(5):
+        writer.write(b"GET /v1/x HTTP/1.1\r\nHost: h\r\n\r\n")
+        await reader.readuntil(b"abc\r\n")
+        heard.set()
+        assert await reader.read() == b""
     assert [type(fault) for fault in relay.faults] == [AnswerLost]
 
 
@@ -588,13 +607,15 @@ async def test_upload_broken_by_the_platform_is_unpaid(upstream: FakeOpenAi, rel
 
 
 async def test_malformed_upload_is_the_clients_fault(upstream: FakeOpenAi, relay: Front) -> None:
-    """A body whose chunks make no sense is a 400, and the platform sees no end of it."""
-    got = await relay.raw(
-        b"POST /v1/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nnonsense\r\n"
-    )
-    assert got.startswith(b"HTTP/1.1 400") and isinstance(relay.faults[0], InvalidRequest)
+    """A body whose chunks stop making sense is a 400, and the platform sees no end of it."""
+    async with relay.dial() as (reader, writer), asyncio.timeout(5):
+        writer.write(b"POST /v1/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await upstream.until(lambda fake: bool(fake.seen))
+        writer.write(b"nonsense\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400") and isinstance(relay.faults[0], InvalidRequest)
     await upstream.until(lambda fake: fake.open == 0)
-    assert not any(seen.complete for seen in upstream.seen)
+    assert not upstream.seen[0].complete
 
 
 async def test_refused_connection_is_502() -> None:

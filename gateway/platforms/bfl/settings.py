@@ -13,7 +13,7 @@ from gateway.platforms.bfl.models import KONTEXT
 class BflSettings(BaseModel):
     """A Black Forest Labs account. https://docs.bfl.ai"""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: Literal["bfl"]
     api_key: Secret = Field(description="Sent as `x-key`; from https://dashboard.bfl.ai")

@@ -12,7 +12,7 @@ from gateway.domain.secret import Secret
 class OpenAiSettings(BaseModel):
     """OpenAI or a compatible service: requests are relayed as they are. https://developers.openai.com/api/reference"""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: Literal["openai"]
     api_keys: tuple[Secret, ...] = Field(
