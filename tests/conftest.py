@@ -33,10 +33,10 @@ if _writer is not None and _writer.default is inspect.Parameter.empty:
         def __init__(self, *args: Any, stream_writer: Any = None, **kwargs: Any) -> None:
             super().__init__(*args, stream_writer=stream_writer or Mock(output_size=0), **kwargs)
 
-    aioresponses.core.ClientResponse = _Response
-    aioresponses.core.stream_reader_factory = lambda loop=None: aiohttp.StreamReader(
-        ResponseHandler(loop=loop), limit=2**30, loop=loop
-    )
+    def _reader(loop: Any = None) -> aiohttp.StreamReader:
+        return aiohttp.StreamReader(ResponseHandler(loop=loop), limit=2**30, loop=loop)
+
+    vars(aioresponses.core).update(ClientResponse=_Response, stream_reader_factory=_reader)
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 

@@ -62,10 +62,11 @@ class Doorman:
             )
         origin = request.headers.get("Origin")
         site = request.headers.get("Sec-Fetch-Site", "none")
-        if (origin is not None and origin not in self.origins) or (site not in ("none", "same-origin") and origin is None):
+        foreign = origin not in self.origins if origin is not None else site not in ("none", "same-origin")
+        if foreign:
             raise ForbiddenOrigin(
-                "This gateway has no keys configured and refuses requests from web pages. Set FORWARD_KEY, and auth.origins "
-                "for pages that may call."
+                "This gateway has no keys configured and refuses requests from web pages. Set FORWARD_KEY, and "
+                "auth.origins for pages that may call."
             )
 
 

@@ -12,6 +12,8 @@ import logging
 import re
 import resource
 import secrets
+import socket
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from typing import Any, cast
 import aiohttp
 from aiohttp import web
 from aiohttp.http import HttpRequestParser
+from aiohttp.web_protocol import _ErrInfo
 
 from gateway.chain.refusal import Complaints, envelope, fault, plain
 from gateway.domain.errors import InternalError, OutOfRoom
@@ -179,6 +182,15 @@ class _Connection(web.RequestHandler):
         told = request.get(STORY)
         return told.id if told else self._terms.new_id()
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # A body with broken framing: aiohttp queues the error as a next request, and nobody tells who reads the body.
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo) and self._current_request is not None:
+            body = self._current_request.content
+            if not body.is_eof():
+                self._messages.pop()
+                body.set_exception(web.RequestPayloadError("broken framing"))
+
     # A reader that does not read.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -206,6 +218,8 @@ class _Connection(web.RequestHandler):
         assert self._wire is not None
         taken = self._standing - self._wire.get_write_buffer_size()
         if taken < self._terms.answer_rate * self._terms.stall_s:
+            # A reset, so that the kernel does not go on holding its share of the answer.
+            self._wire.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._wire.abort()
         else:
             self._watch()

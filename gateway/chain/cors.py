@@ -10,7 +10,8 @@ from aiohttp.hdrs import METH_OPTIONS
 from gateway.chain import Handler
 
 EXPOSED = (
-    "x-request-id, x-job-id, x-should-retry, x-gateway-translation, x-gateway-platform, retry-after, idempotent-replayed"
+    "x-request-id, x-job-id, x-should-retry, x-gateway-translation, x-gateway-platform, retry-after, "
+    "idempotent-replayed"
 )
 
 

@@ -15,6 +15,8 @@ from gateway.handlers.keys import STORY
 
 log = structlog.get_logger("gateway.errors")
 
+BROKEN = "The gateway failed. The request id leads to the details in its log."
+
 
 def errors(moderation_code: str) -> Callable[[web.Request, Handler], object]:
     """`moderation_code` is what a moderated request is called in answers."""
@@ -31,7 +33,7 @@ def errors(moderation_code: str) -> Callable[[web.Request, Handler], object]:
             raise
         except Exception:
             log.exception("unhandled", id=request[STORY].id)
-            fault = InternalError("The gateway failed. The request id leads to the details in its log.", paid=Paid.MAYBE)
+            fault = InternalError(BROKEN, paid=Paid.MAYBE)
         return answer(request, fault, moderation_code)
 
     return errors
@@ -63,4 +65,4 @@ def _foreign(request: web.Request, error: web.HTTPException) -> GatewayError:
             return MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}.")
         case web.HTTPRequestEntityTooLarge():
             return TooLarge("The request is larger than allowed.")
-    return InternalError("The gateway failed. The request id leads to the details in its log.", detail=repr(error))
+    return InternalError(BROKEN, detail=repr(error))

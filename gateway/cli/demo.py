@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from pathlib import Path
 
@@ -25,13 +24,17 @@ PROMPT = 'Make it sepia and write "hello" on it'
 @click.option("-o", "--out", default="demo-edited.png", type=click.Path(path_type=Path), show_default=True)
 def demo(out: Path) -> None:
     """Edit a sample picture and show where the time went."""
-    uvloop.run(_demo(out))
+    original = out.with_name("demo-original.png")
+    _draw(original)
+    data, headers = uvloop.run(_demo(original))
+    out.write_bytes(data)
+    click.echo(f"wrote {out} ({len(data):,} bytes)")
+    for line in timing(headers):
+        click.echo(line)
 
 
-async def _demo(out: Path) -> None:
+async def _demo(original: Path) -> tuple[bytes, dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
-        original = out.with_name("demo-original.png")
-        await asyncio.to_thread(_draw, original)
         async with Emulator(EmulatorSettings(speed=4)) as bfl:
             document = {
                 "listen": {"port": 0},
@@ -43,11 +46,7 @@ async def _demo(out: Path) -> None:
             logs.configure(config.secrets())
             async with Gateway(config) as gateway:
                 click.echo(f"editing {original}: {PROMPT}")
-                data, headers = await run(f"{gateway.url}/v1", "none", (original,), {"prompt": PROMPT})
-        out.write_bytes(data)
-        click.echo(f"wrote {out} ({len(data):,} bytes)")
-        for line in timing(headers):
-            click.echo(line)
+                return await run(f"{gateway.url}/v1", "none", (original,), {"prompt": PROMPT})
 
 
 def _draw(path: Path) -> None:

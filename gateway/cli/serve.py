@@ -59,6 +59,11 @@ async def _run(config: Config) -> None:
 def _greet(gateway: Gateway) -> None:
     key = "$FORWARD_KEY" if gateway.config.auth.keys else "none"
     base = f"{gateway.url}{gateway.config.route_prefix}/v1"
+    python = (
+        f'import base64, openai; client = openai.OpenAI(base_url="{base}", api_key="{key}"); '
+        'edited = client.images.edit(model="flux-kontext-pro", image=open("picture.png", "rb"), prompt="make it blue"); '
+        'open("edited.png", "wb").write(base64.b64decode(edited.data[0].b64_json))'
+    )
     click.echo(f"""\
   gateway       {base}
   metrics       {gateway.admin_url}/metrics
@@ -66,5 +71,5 @@ def _greet(gateway: Gateway) -> None:
   curl {base}/images/edits -H "Authorization: Bearer {key}" \\
        -F image=@picture.png -F prompt="make it blue" | jq -r '.data[0].b64_json' | base64 -d > edited.png
 
-  python -c 'import base64, openai; client = openai.OpenAI(base_url="{base}", api_key="{key}"); open("edited.png", "wb").write(base64.b64decode(client.images.edit(model="flux-kontext-pro", image=open("picture.png", "rb"), prompt="make it blue").data[0].b64_json))'
+  python -c '{python}'
 """)

@@ -1,1 +1,1 @@
-"""What the operator wrote: one file and the environment become one immutable, valid configuration, or every complaint."""
+"""What the operator wrote: one file and the environment become one valid configuration, or every complaint."""

@@ -28,7 +28,7 @@ class Blob(Protocol):
     def digest(self) -> str: ...
 
     def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to `stop`, in order, in pieces; may be called any number of times until `release`."""
+        """The bytes from `start` up to `stop`, in order, in pieces; as often as wanted until `release`."""
         ...
 
     def release(self) -> None:

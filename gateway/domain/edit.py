@@ -26,8 +26,7 @@ class Edit:
     One `POST /v1/images/edits`.
 
     `asked` holds every text field as it came, in order; `extra` those of them that OpenAI's API does not define: a
-    platform takes the ones it knows and refuses the rest. Fields that OpenAI defines but no platform acts on are only in
-    `asked`.
+    platform takes the ones it knows and refuses the rest. What OpenAI defines and nobody acts on is only in `asked`.
     https://developers.openai.com/api/reference/resources/images/methods/edit
     """
 

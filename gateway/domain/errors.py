@@ -1,7 +1,7 @@
 """
 One error tree.
 
-Every fault a client can meet is a class here: its `code` is the OpenAI `code`, the metric label and the log field alike.
+Every fault a client can meet is a class here: its `code` is the OpenAI `code`, the metric label and the log field.
 The public text is for the client; `detail` is for the log only.
 """
 

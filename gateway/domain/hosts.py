@@ -39,7 +39,7 @@ def is_loopback(host: str | None) -> bool:
 
 def read_foreign(url: str) -> URL | None:
     """
-    An address somebody else wrote, or None unless it is plainly http or https, ASCII, without user, blanks or backslashes.
+    An address somebody else wrote; None unless it is plain http or https, ASCII, without user, blanks and backslashes.
 
     Parsed with the parser the client uses, so that what is checked is what is called.
     """

@@ -23,7 +23,7 @@ from gateway.telemetry.catalogue import Catalogue
 
 # Proxies cut what is silent for a minute; comments keep the line open.
 KEEP_ALIVE_S = 10.0
-# An answer that has begun can no longer say 429, so it begins with the acceptance, or when the queue has taken this long.
+# An answer that has begun can no longer say 429, so it begins with the acceptance, or after this long in the queue.
 BEGIN_WITHIN_S = 15.0
 
 
@@ -186,7 +186,7 @@ class Answerer:
 
 def _overdue(handle: JobHandle) -> AnswerOverdue:
     return AnswerOverdue(
-        "The job is not finished in the time in which an answer was promised. It goes on: send the same request again to "
-        "get its result; nothing is charged twice.",
+        "The job is not finished in the time in which an answer was promised. It goes on: send the same request again "
+        "to get its result; nothing is charged twice.",
         paid=handle.job.paid,
     )

@@ -7,12 +7,6 @@ from aiohttp import HttpVersion11, hdrs, web
 from gateway.domain.errors import ExpectationFailed
 
 
-def invite_body(request: web.BaseRequest) -> None:
-    """Tell a client that waits for it to send the body; does nothing when none waits. Raises: ExpectationFailed."""
-    if expects(request) and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
 def expects(request: web.BaseRequest) -> bool:
     """
     True when the client waits before it sends the body. Raises: ExpectationFailed when it expects anything else.
@@ -25,3 +19,9 @@ def expects(request: web.BaseRequest) -> bool:
     if expect.strip().lower() != "100-continue":
         raise ExpectationFailed("The only expectation that is met here is 100-continue.")
     return True
+
+
+def invite_body(request: web.BaseRequest) -> None:
+    """Tell a client that waits for it to send the body."""
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -16,7 +16,7 @@ from gateway.domain.errors import (
     PlatformError,
     PlatformNotConfigured,
 )
-from gateway.handlers.expect import invite_body
+from gateway.handlers.expect import expects, invite_body
 from gateway.handlers.keys import STORY
 from gateway.platforms.openai import OpenAi
 from gateway.upstream.relay import Relay
@@ -45,7 +45,7 @@ class RelayHandler:
         """
         `body` is the request's, when it has been received before; it stays the caller's to release.
 
-        Raises: PlatformNotConfigured, MethodNotAllowed, NotFound, InvalidRequest, and what `Relay.forward` raises.
+        Raises: PlatformNotConfigured, MethodNotAllowed, NotFound, InvalidRequest, ExpectationFailed, and what `Relay.forward` raises.
         """
         if self._openai is None:
             raise self._not_configured()
@@ -54,7 +54,8 @@ class RelayHandler:
         rest = rest_of(request.raw_path, self._prefix)
         told = request[STORY]
         told.platform, told.model = self._openai.name, "-"
-        response = await self._relay.forward(request, self._openai, rest, body=body, invite=invite_body)
+        invite = invite_body if body is None and expects(request) else None
+        response = await self._relay.forward(request, self._openai, rest, body=body, invite=invite)
         told.outcome = _outcome(response.status)
         return response
 

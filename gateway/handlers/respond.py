@@ -42,7 +42,7 @@ async def pour(response: web.StreamResponse, pieces: AsyncIterator[bytes], timer
         timer.reschedule(loop.time() + STALL_S)
 
 
-class sending:  # noqa: N801 - reads as a clause
+class sending:
     """Prepares the answer; inside, a stalled reader or any failure cuts the connection."""
 
     def __init__(self, request: web.Request, response: web.StreamResponse) -> None:

@@ -1,4 +1,4 @@
-"""Which requests are the same: caller, route, every field, every byte of every part. Boundaries and spellings do not count."""
+"""Which requests are the same: caller, route, every field, every byte of every picture. Boundaries do not count."""
 
 from __future__ import annotations
 

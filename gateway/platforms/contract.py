@@ -24,7 +24,7 @@ class Model:
     What the gateway knows of one model, as data.
 
     `median_s` and `sigma` describe how long it usually takes (log-normal) before anything has been observed.
-    `ceiling` is the vendor's limit of active tasks for this model, inside the account's; None when only the account's counts.
+    `ceiling` is the vendor's limit of active tasks for this model; None when only the account's counts.
     """
 
     name: str

@@ -10,7 +10,9 @@ class RouteSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    edits: tuple[str, ...] = Field(default=(), description="Who serves POST /v1/images/edits; empty: OpenAI, if configured")
+    edits: tuple[str, ...] = Field(
+        default=(), description="Who serves POST /v1/images/edits; empty: OpenAI, else the first platform"
+    )
     generations: tuple[str, ...] = Field(default=(), description="Who serves POST /v1/images/generations: OpenAI")
     openai_names: bool = Field(
         default=True,

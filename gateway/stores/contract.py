@@ -1,5 +1,5 @@
 """
-The contracts of everything that is remembered. Async from the start, so that a database or a second process can stand behind them.
+The contracts of all that is remembered. Async from the start, so that a database or a second process can stand behind.
 
 A submission is `(job id, index)`. Its row moves one way:
 INTENT → {NOT_ACCEPTED | UNKNOWN | SUBMITTED} → READY → STORED → DELIVERED, with the ends FAILED, PARKED and LOST.

@@ -27,7 +27,7 @@ EXPIRED = frozenset({401, 403, 404, 410})
 
 
 class FetchFailed(Exception):
-    """The picture did not arrive whole. `expired` when a fresh link may help; `status` is 0 when there was no answer."""
+    """The picture did not arrive whole. `expired`: a fresh link may help. `status`: 0 when there was no answer."""
 
     def __init__(self, why: str, *, expired: bool = False, status: int = 0) -> None:
         super().__init__(why)

@@ -29,8 +29,10 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 # The only limit towards platforms: pictures and reasoning take minutes, and a client that stops waiting ends it all.
 CONNECT_S = 10.0
-# A client that takes nothing for this long is gone, or means harm.
-STALL_S = 30.0
+# A client that sends nothing for this long in the middle of its upload is gone, or means harm.
+STALL_S = 60.0
+# How often a silent platform's connection is looked at.
+LOOK_EVERY_S = 5.0
 # Kept shorter than servers keep connections, so that a POST seldom meets one that is just being closed.
 KEEP_ALIVE_S = 15.0
 # Longest header line taken from a platform, in bytes; content security policies outgrow the library's 8 KiB.
@@ -42,8 +44,15 @@ RESET = struct.pack("ii", 1, 0)
 class Relay:
     """One client session for all platforms that are relayed to."""
 
-    def __init__(self, catalogue: Catalogue, *, connect_s: float = CONNECT_S, stall_s: float = STALL_S) -> None:
-        self._catalogue, self._stall_s = catalogue, stall_s
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        connect_s: float = CONNECT_S,
+        stall_s: float = STALL_S,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._catalogue, self._stall_s, self._look_every_s = catalogue, stall_s, look_every_s
         self._times = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s, sock_read=None)
 
     async def __aenter__(self) -> Relay:
@@ -79,11 +88,12 @@ class Relay:
             body: the request's body, when it has been received before; else it is read from the request.
             invite: called before the request's body is read, to answer `Expect: 100-continue`.
 
-        Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, InternalError; ConnectionError when
-        the client does not take the answer. A fault in mid-answer closes the client's connection before it is raised.
+        Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, TooSlow, InternalError;
+        ConnectionError when the client does not take the answer. After a fault in mid-answer the client's connection
+        is closed.
         Cancelling closes the connection to the platform.
         """
-        upload = Upload(request, body, invite)
+        upload = Upload(request, body, invite, self._stall_s)
         headers = hop.towards_platform(request.headers, platform.next_key())
         if body is not None:
             headers[hdrs.CONTENT_LENGTH] = str(body.length)
@@ -149,7 +159,7 @@ class Relay:
         await response.prepare(request)
         while True:
             try:
-                chunk = await upstream.content.readany()
+                chunk = await self._read(upstream)
             except NETWORK as error:
                 _cut(request, framed=framed)
                 raise AnswerLost(
@@ -157,14 +167,19 @@ class Relay:
                 ) from None
             if not chunk:
                 break
-            try:
-                async with asyncio.timeout(self._stall_s):
-                    await response.write(chunk)
-            except TimeoutError:
-                _cut(request, framed=framed)
-                raise ConnectionResetError("the client took nothing for too long") from None
+            await response.write(chunk)
         await response.write_eof()
         return response
+
+    async def _read(self, upstream: aiohttp.ClientResponse) -> bytes:
+        while True:
+            try:
+                async with asyncio.timeout(self._look_every_s):
+                    return await upstream.content.readany()
+            except TimeoutError:
+                # When chunks stop making sense, the library closes the connection and leaves the reader waiting.
+                if upstream.connection is None or upstream.connection.transport is None:
+                    raise aiohttp.ClientPayloadError("malformed chunk") from None
 
 
 def _cut(request: web.Request, *, framed: bool) -> None:

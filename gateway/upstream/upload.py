@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
 from gateway.domain.blob import Blob
-from gateway.domain.errors import GatewayError, InternalError, InvalidRequest
+from gateway.domain.errors import GatewayError, InternalError, InvalidRequest, TooSlow
 
 Invite = Callable[[web.Request], None]
 
@@ -20,8 +21,8 @@ class Upload:
     `fault` is what broke it on our side of the gateway, so that the platform is not blamed.
     """
 
-    def __init__(self, request: web.Request, body: Blob | None, invite: Invite | None) -> None:
-        self._request, self._body, self._invite = request, body, invite
+    def __init__(self, request: web.Request, body: Blob | None, invite: Invite | None, stall_s: float) -> None:
+        self._request, self._body, self._invite, self._stall_s = request, body, invite, stall_s
         self.empty = body is None and not request.body_exists
         self.complete = self.empty
         self.fault: GatewayError | None = None
@@ -34,12 +35,19 @@ class Upload:
             else:
                 if self._invite is not None:
                     self._invite(self._request)
-                async for chunk in self._request.content.iter_any():
+                while chunk := await self._read():
                     yield chunk
         except Exception as error:
             self.fault = self._blame(error)
             raise
         self.complete = True
+
+    async def _read(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._stall_s):
+                return await self._request.content.readany()
+        except TimeoutError:
+            raise TooSlow("The upload stalled; the connection is closed.") from None
 
     def _blame(self, error: Exception) -> GatewayError:
         if isinstance(error, GatewayError):

@@ -77,10 +77,10 @@ class Exchange:
         """Receive what the request still has to send; scripts that answer early do not call it."""
         seen = self.seen
         if "chunked" in (seen.one("Transfer-Encoding") or ""):
-            while size := int(await self.reader.readline(), 16):
+            while size := int(await self.reader.readuntil(b"\n"), 16):
                 await self._take(size)
                 await self.reader.readexactly(2)
-            await self.reader.readline()
+            await self.reader.readuntil(b"\n")
         else:
             await self._take(int(seen.one("Content-Length") or 0))
         seen.complete = True

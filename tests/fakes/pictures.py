@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def picture(width: int = 64, height: int = 48, *, form: str = "PNG", seed: int = 1, noise: bool = False) -> bytes:
-    """A picture in `form` (PNG, JPEG, WEBP); with `noise` it does not compress, so its size is about 3 bytes a pixel."""
+    """A picture in `form` (PNG, JPEG, WEBP); with `noise` it does not compress: about 3 bytes a pixel."""
     dice = random.Random(seed)
     if noise:
         image = Image.frombytes("RGB", (width, height), dice.randbytes(width * height * 3))

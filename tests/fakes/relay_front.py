@@ -56,9 +56,7 @@ class Front:
 
 
 @asynccontextmanager
-async def front(
-    routes: Callable[[Relay], list[web.RouteDef]], *, stall_s: float = 30, connect_s: float = 10
-) -> AsyncIterator[Front]:
+async def front(routes: Callable[[Relay], list[web.RouteDef]], **times: float) -> AsyncIterator[Front]:
     catalogue = Catalogue()
 
     @web.middleware
@@ -78,7 +76,7 @@ async def front(
             raise
 
     app = web.Application(middlewares=[chain])
-    async with Relay(catalogue, connect_s=connect_s, stall_s=stall_s) as relay:
+    async with Relay(catalogue, **times) as relay:
         app.add_routes(routes(relay))
         runner = web.AppRunner(
             app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=0.1

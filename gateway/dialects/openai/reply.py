@@ -19,7 +19,7 @@ class Picture:
 
 def write(pictures: Sequence[Picture], *, created: int) -> JsonBody:
     """
-    The whole answer. `size` and `output_format` are the real ones; `usage` is left out, as tokens are not what was spent.
+    The whole answer. `size` and `output_format` are the real ones; `usage` is left out: no tokens were spent.
 
     `created` is in Unix seconds.
     """

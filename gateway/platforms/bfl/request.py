@@ -68,7 +68,8 @@ class Translation:
             )
         if len(edit.images) > self.model.max_images:
             raise InvalidField(
-                f"{self.model.name} takes at most {self.model.max_images} pictures; this request has {len(edit.images)}.",
+                f"{self.model.name} takes at most {self.model.max_images} pictures; this request has "
+                f"{len(edit.images)}.",
                 param=f"image[{self.model.max_images}]",
             )
 

@@ -1,7 +1,8 @@
 """
-From BFL's answers to outcomes. The body's `status` is read before the HTTP code: terminal states come as 200, 422 or 503.
+From BFL's answers to outcomes. The body's `status` counts before the HTTP code: terminal states come as 200, 422, 503.
 
-https://docs.bfl.ai/api_integration/integration_guidelines and https://api.bfl.ai/openapi.json (ResultResponse, HTTPValidationError).
+https://docs.bfl.ai/api_integration/integration_guidelines and https://api.bfl.ai/openapi.json (ResultResponse,
+HTTPValidationError).
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def read_accepted(answer: Answer, model: str, account: str, fallback_url: str, t
     if len(url) > 2048 or not trusted(url):
         return Failed(
             ForeignPollingHost(
-                "The platform accepted the job but named an address outside its own domain to ask after it; the gateway does "
-                "not follow. The job may have been charged.",
+                "The platform accepted the job but named an address outside its own domain to ask after it; the "
+                "gateway does not follow. The job may have been charged.",
                 paid=Paid.MAYBE,
                 detail=f"task {task} polling_url {url[:300]!r}",
             )
@@ -125,7 +126,7 @@ def _number(value: Any) -> float | None:
 
 def _lost(private: str) -> AnswerLost:
     return AnswerLost(
-        "The platform did not answer clearly whether it took the job, so it may have been charged; it is not sent again.",
+        "The platform did not say clearly whether it took the job, so it may have been charged; it is not sent again.",
         paid=Paid.MAYBE,
         detail=private,
     )

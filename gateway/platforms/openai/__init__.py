@@ -8,6 +8,8 @@ from gateway.domain.hosts import PrivateHosts
 from gateway.domain.secret import Secret
 from gateway.platforms.openai.settings import OpenAiSettings
 
+__all__ = ["OpenAi", "OpenAiSettings", "build"]
+
 
 class OpenAi:
     """One service and the keys to it. Not a `Platform`: its requests are relayed, never planned."""

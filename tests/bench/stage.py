@@ -1,0 +1,147 @@
+"""Everything that runs during a bench: vendors on one core, gateways and the reference on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from tests.bench import load
+from tests.bench.exchanges import KEY, Edit
+from tests.bench.processes import LOAD_CORE, MEASURED_CORE, BenchFailed, Process, free_port
+from tests.bench.vendors import EMULATORS, LARGE, SMALL, TIMED_S
+
+MIB = 1024 * 1024
+STARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """
+    `gateway` keeps pictures in memory, `spooling` has no room for one, `tight` has 64 MiB; `watched` and `bare` tell
+    their loops' pauses at the socket beside them. `starts` are seconds, `idle` MB, each as gateway and reference.
+    """
+
+    gateway: Process
+    spooling: Process
+    tight: Process
+    watched: Process
+    bare: Process
+    watched_pauses: Path
+    bare_pauses: Path
+    starts: tuple[float, float]
+    idle: tuple[float, float]
+    _urls: dict[str, str]
+
+    @property
+    def measured(self) -> tuple[Process, ...]:
+        return (self.gateway, self.spooling, self.tight, self.watched, self.bare)
+
+    async def told(self, model: str) -> tuple[int, int]:
+        """Submissions an emulator has seen, and the bytes of all bodies."""
+        host, _, port = self._urls[model].removeprefix("http://").rpartition(":")
+        _, connection = await asyncio.get_running_loop().create_connection(load.Connection, host, int(port))
+        answer = await connection.ask((b"GET /_emulator/counts HTTP/1.1\r\nHost: bench\r\n\r\n",))
+        connection.close()
+        counts = orjson.loads(answer.body)
+        if counts["leaked_keys"]:
+            raise BenchFailed("a key went where pictures are delivered")
+        return counts["submits_seen"], counts["body_bytes"]
+
+
+@asynccontextmanager
+async def staged(folder: Path) -> AsyncIterator[Stage]:
+    """Start all of it, and let the gateways learn how long a task takes here."""
+    async with AsyncExitStack() as stack:
+        vendors = Process(["tests.bench.vendors"], folder / "vendors.log", core=LOAD_CORE)
+        urls = json.loads(await (await stack.enter_async_context(vendors)).said())
+        bare_pauses, watched_pauses = folder / "bare.sock", folder / "watched.sock"
+
+        def gateway(name: str, *module: str, **memory: int) -> Process:
+            port, path = free_port(), folder / f"{name}.yaml"
+            path.write_text(yaml.safe_dump(_config(port, folder / name, urls, memory)))
+            return Process(
+                [*(module or ("gateway",)), "serve", "--config", str(path)],
+                folder / f"{name}.log",
+                core=MEASURED_CORE,
+                port=port,
+            )
+
+        def bare() -> Process:
+            port = free_port()
+            arguments = ["tests.bench.reference", str(port), json.dumps(urls), str(bare_pauses)]
+            return Process(arguments, folder / "bare.log", core=MEASURED_CORE, port=port)
+
+        ours, theirs = [], []
+        for _ in range(STARTS):
+            for made, times in ((gateway("trial"), ours), (bare(), theirs)):
+                async with made as process:
+                    times.append((process.started_s, process.rss_mb()))
+            bare_pauses.unlink()
+
+        running = [
+            await stack.enter_async_context(process)
+            for process in (
+                gateway("gateway", budget=256 * MIB),
+                gateway("spooling", budget=1),
+                gateway("tight", budget=64 * MIB),
+                gateway("watched", "tests.bench.pauses", str(watched_pauses), budget=256 * MIB),
+                bare(),
+            )
+        ]
+        stage = Stage(
+            *running,
+            watched_pauses=watched_pauses,
+            bare_pauses=bare_pauses,
+            starts=(min(s for s, _ in ours), min(s for s, _ in theirs)),
+            idle=(max(m for _, m in ours), max(m for _, m in theirs)),
+            _urls=urls,
+        )
+        await asyncio.gather(*(_teach(process, model) for process in running for model in EMULATORS))
+        yield stage
+
+
+async def _teach(process: Process, model: str) -> None:
+    """Edit until the answers come as fast as they will: a gateway expects the vendor's usual seconds at first."""
+    edit = Edit.of(model, sent=SMALL, got=SMALL if model == "small" else LARGE)
+    settled = 0
+    assert process.port is not None
+    for _ in range(60):
+        answers = await load.loop(process.port, edit.make, edit.check, at_once=6)
+        typical = sorted(answer.seconds for answer in answers)[3]
+        settled = settled + 1 if typical < 0.4 + (TIMED_S if model == "timed" else 0) else 0
+        if settled == 5:
+            return
+    raise BenchFailed(f"edits of {model!r} still take {typical:.1f} s")
+
+
+def _config(port: int, state: Path, urls: dict[str, str], memory: dict[str, int]) -> dict[str, Any]:
+    platforms: dict[str, Any] = {
+        name: {
+            "kind": "bfl",
+            "api_key": "00000000-0000-4000-8000-000000000000",
+            "base_url": urls[name],
+            "aliases": {name: "flux-kontext-pro"},
+            "max_active_tasks": 1000,
+        }
+        for name in EMULATORS
+    }
+    platforms["openai"] = {"kind": "openai", "api_keys": ["sk-bench-0000000000"], "base_url": urls["openai"]}
+    return {
+        "listen": {"port": port},
+        "admin": {"port": 0},
+        "state_dir": str(state),
+        "auth": {"keys": [{"id": "bench", "hash": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest()}]},
+        "platforms": platforms,
+        "routes": {"edits": list(EMULATORS)},
+        "memory": memory,
+        "jobs": {"drain": 0},
+    }

@@ -1,0 +1,212 @@
+"""The stand, the libraries' processes and the emulator's own account of what happened."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from tests.e2e import environments
+from tests.e2e.driver import AI_SDK, SDKS, Driver, Library
+from tests.e2e.stand import KEY
+from tests.fakes.pictures import picture
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Addresses by name, of real processes' real sockets."""
+    directory = tmp_path_factory.mktemp("stand")
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.stand", str(directory)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            assert first, (directory / "log").read_text()
+            yield json.loads(first)
+        finally:
+            process.stdin.close()
+            process.stdout.close()
+            process.wait(20)
+    said = (directory / "log").read_text()
+    assert "Traceback" not in said, said[-4000:]
+
+
+@pytest.fixture(scope="session")
+def start_driver() -> Iterator[Callable[[str], Driver]]:
+    """A library's process, started when it is first needed. Missing ones are skipped, in CI they fail."""
+    running: dict[str, Driver] = {}
+    missing: dict[str, str] = {}
+
+    def start(process: str) -> Driver:
+        if process in missing:
+            pytest.skip(missing[process])
+        if process not in running:
+            try:
+                running[process] = Driver(process)
+            except environments.Missing as why:
+                if environments.required():
+                    pytest.fail(f"{process} is required with CI=true: {why}")
+                missing[process] = f"{process}: {why}"
+                pytest.skip(missing[process])
+        return running[process]
+
+    yield start
+    for driver in running.values():
+        driver.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A library aimed at a gateway."""
+
+    library: Library
+    driver: Driver
+    stand: dict[str, str]
+    files: list[str]
+
+    async def edit(
+        self,
+        prompt: str,
+        *,
+        how: str | None = None,
+        pictures: int = 1,
+        at: str | None = None,
+        key: str = KEY,
+        extra: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        client: dict[str, Any] | None = None,
+        **params: Any,
+    ) -> dict[str, Any]:
+        """What a user gets; `at` is another base address than the plain gateway's."""
+        told = {"model": "flux-kontext-pro", "prompt": prompt, **params}
+        form = how or self.library.forms[0]
+        return await self._ask(
+            "edit",
+            at=at,
+            key=key,
+            how=form if pictures else None,
+            pictures=self.files[:pictures],
+            params={name: value for name, value in told.items() if value is not None},
+            extra=extra,
+            headers=headers,
+            client=client or {},
+        )
+
+    async def models(self) -> list[str]:
+        answer = await self._ask("models")
+        found: list[str] = answer["models"]
+        return found
+
+    async def model(self, name: str) -> dict[str, Any]:
+        return await self._ask("model", model=name)
+
+    async def _ask(self, call: str, *, at: str | None = None, key: str = KEY, **told: Any) -> dict[str, Any]:
+        base_url = (at or self.stand["plain"]) + "/v1"
+        return await self.driver.ask({"mode": self.library.mode, "base_url": base_url, "key": key, "call": call, **told})
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Five small pictures in the three formats; the first is a PNG of 48 × 32."""
+    directory = tmp_path_factory.mktemp("pictures")
+    found = []
+    for index, (form, suffix) in enumerate([("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp"), ("PNG", "png")] * 2):
+        path = directory / f"picture {index}.{suffix}"
+        path.write_bytes(picture(48, 32, form=form, seed=index))
+        found.append(str(path))
+    return found[:5]
+
+
+@pytest.fixture(params=list(SDKS))
+def sdk(
+    request: pytest.FixtureRequest, stand: dict[str, str], start_driver: Callable[[str], Driver], files: list[str]
+) -> Client:
+    """Every official OpenAI client in turn."""
+    library = SDKS[request.param]
+    return _aimed(library, start_driver(library.process), stand, files)
+
+
+@pytest.fixture
+def ai_sdk(stand: dict[str, str], start_driver: Callable[[str], Driver], files: list[str]) -> Client:
+    """Vercel's AI SDK."""
+    return _aimed(AI_SDK, start_driver(AI_SDK.process), stand, files)
+
+
+def _aimed(library: Library, driver: Driver, stand: dict[str, str], files: list[str]) -> Client:
+    assert driver.version.startswith(library.version)
+    return Client(library, driver, stand, files)
+
+
+@pytest.fixture
+def prompt(request: pytest.FixtureRequest) -> str:
+    """A prompt that no other test has, so that the emulator's counts for it are this test's."""
+    return f"{request.node.originalname} {uuid.uuid4()}"
+
+
+class Truth:
+    """What the emulator saw."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session, self._url = session, url
+
+    async def counts(self) -> dict[str, Any]:
+        async with self._session.get(f"{self._url}/_emulator/counts") as response:
+            found: dict[str, Any] = await response.json()
+            return found
+
+    async def accepted(self, prompt: str) -> int:
+        """How many paid tasks the prompt became."""
+        return Counter[str]((await self.counts())["accepted_by_prompt"])[prompt]
+
+    async def tasks(self, prompt: str) -> list[dict[str, Any]]:
+        """The tasks of that prompt with what was sent, oldest first."""
+        async with self._session.get(f"{self._url}/_emulator/tasks") as response:
+            return [task for task in await response.json() if task["prompt"] == prompt]
+
+
+@pytest.fixture
+async def truth(stand: dict[str, str]) -> AsyncIterator[Truth]:
+    """The emulator's account; afterwards, nothing it saw may have been dropped in silence or told to the wrong host."""
+    async with aiohttp.ClientSession() as session:
+        told = Truth(session, stand["emulator"])
+        yield told
+        counts = await told.counts()
+    assert counts["ignored_fields"] == {}
+    assert counts["leaked_keys"] == 0
+    assert counts["strays"] == 0
+
+
+Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+
+
+def shown(picture: dict[str, Any]) -> Image.Image:
+    """The decoded picture of an answer's item."""
+    return decoded(base64.b64decode(picture["b64_json"], validate=True))
+
+
+def decoded(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
