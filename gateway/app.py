@@ -14,14 +14,10 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from gateway.chain.auth import Doorman, auth
+from gateway.chain import Handler
 from gateway.chain.connection import runner
-from gateway.chain.cors import allow_origin, cors
-from gateway.chain.errors import errors
-from gateway.chain.metrics import metrics
-from gateway.chain.moderation import moderation
-from gateway.chain.routing import routing
-from gateway.chain.story import StoryMiddleware, finish_headers
+from gateway.chain.order import chained
+from gateway.chain.story import finish_headers
 from gateway.config.schema import Config, Listener
 from gateway.domain.target import JobTarget, Target
 from gateway.handlers import health
@@ -35,8 +31,8 @@ from gateway.handlers.results import ResultsHandler
 from gateway.jobs.clock import Clock
 from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
-from gateway.jobs.submission import Tools
 from gateway.jobs.supervisor import Supervisor
+from gateway.jobs.tools import Tools
 from gateway.platforms import registry
 from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
@@ -81,7 +77,8 @@ class Gateway:
                 self.openai = built
             else:
                 self.platforms[name] = built
-        self.rules = _rules(config, self.platforms, self.openai)
+                self.metrics.expect(name, built.models)
+        self.rules = Rules.of(config.routes, {name: self._offer(name) for name in config.platforms})
         self.spool = Spool(config.memory, config.state_dir / "spool", self._meter)
         self.metrics.memory_budget("limit").set(config.memory.budget)
         self.results = SpoolResults(
@@ -101,6 +98,11 @@ class Gateway:
             for model in p.models.values()
             if model.ceiling is not None
         }
+        paces = {
+            (p.name, model.name): Pace(Prior(model.median_s, model.sigma))
+            for p in self.platforms.values()
+            for model in p.models.values()
+        }
         self.queue = Queue(
             MemorySlots(ceilings | nested),
             ceilings,
@@ -119,7 +121,7 @@ class Gateway:
                 metrics=self.metrics,
                 clock=clock,
                 chance=chance,
-                paces=_paces(),
+                paces=lambda platform, model: paces[platform.name, model],
                 job_max_age_s=config.jobs.job_max_age,
             ),
             new_id=lambda: f"job_{new_id()}",
@@ -127,7 +129,15 @@ class Gateway:
             retention_s=config.results.retention,
             crashed=lambda error: log.error("submission crashed", exc_info=error),
         )
-        self.public = self._public(new_id)
+        self.public = chained(
+            config.auth,
+            self.rules,
+            self.metrics,
+            moderation_code=config.errors.moderation_code,
+            now=clock.now,
+            new_id=new_id,
+        )
+        self._paths(self.public)
         self.admin = self._admin()
         self.url = self.admin_url = ""
 
@@ -136,8 +146,7 @@ class Gateway:
             for resource in (self.spool, self.session, self.download, self.relay):
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
-            sweeper = asyncio.create_task(self._sweep(), name="sweep")
-            self._stack.callback(sweeper.cancel)
+            self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
             self.admin_url = await self._listen(self.admin, self.config.admin)
             self.url = await self._listen(self.public, self.config.listen)
         except BaseException:
@@ -146,37 +155,19 @@ class Gateway:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        left = await self.supervisor.drain(self.config.jobs.drain)
-        if left:
-            log.warning("jobs left unfinished", count=left)
-        await self._stack.aclose()
+        try:
+            if left := await self.supervisor.drain(self.config.jobs.drain):
+                log.warning("jobs left unfinished", count=left)
+        finally:
+            await self._stack.aclose()
 
     def wrong(self) -> Mapping[str, str]:
         """Why no work is wanted just now; empty when it is."""
         return {"draining": "the gateway is shutting down"} if self.supervisor.draining else {}
 
-    # The public side.
+    # Paths.
 
-    def _public(self, new_id: Callable[[], str]) -> web.Application:
-        config, clock = self.config, self._clock
-        doorman = Doorman.of(config.auth)
-        code = config.errors.moderation_code
-        chain = (
-            StoryMiddleware(clock.now, lambda: f"req_{new_id()}").wrap(),  # an id, a log line, for everything below
-            metrics(self.metrics, clock.now),  # outside `errors`, so that it sees the final status
-            errors(code),  # inside of it only GatewayErrors are raised, outside only responses seen
-            cors(doorman.origins),  # a preflight carries no key
-            auth(doorman),  # before anything is read or chosen
-            moderation,  # an outcome told apart from faults
-            routing(self.rules),  # candidates from path and caller; the handler asks again with the body
-        )
-        app = web.Application(middlewares=chain, client_max_size=1024 * 1024)  # type: ignore[arg-type]
-        app.on_response_prepare.append(finish_headers)
-        app.on_response_prepare.append(allow_origin(doorman.origins))  # type: ignore[arg-type]
-        self._resources(app)
-        return app
-
-    def _resources(self, app: web.Application) -> None:
+    def _paths(self, app: web.Application) -> None:
         config, prefix = self.config, self.config.route_prefix
         openai = self.openai
         relay = RelayHandler(self.relay, openai, prefix=f"{prefix}/v1")
@@ -184,7 +175,8 @@ class Gateway:
             results=self.results,
             metrics=self.metrics,
             clock=self._clock,
-            public_url=config.public_base_url.rstrip("/") if config.public_base_url else None,
+            public_url=config.public_base_url and config.public_base_url.rstrip("/").removesuffix(prefix),
+            prefix=prefix,
             link_s=config.results.retention,
             moderation_code=config.errors.moderation_code,
         )
@@ -200,24 +192,25 @@ class Gateway:
             clock=self._clock,
             answer_within_s=config.jobs.answer_within,
         )
-        models = ModelsHandler(self._listed(), self.relay, openai, prefix=f"{prefix}/v1")
-        for name, method, path, handler in (
-            ("healthz", "GET", "/healthz", health.healthz),
-            ("results", "GET", "/results/{ref}", ResultsHandler(self.results)),
-            ("images.edits", "POST", "/v1/images/edits", edits),
-            ("models", "GET", "/v1/models", models.list),
-            ("model", "GET", "/v1/models/{id:.+}", models.one),
-            ("images.generations", "*", "/v1/images/generations", relay),
-            ("relay", "*", "/v1/{rest:.*}", relay),
-        ):
+        listed = [Listed(name, p.owner) for p in self.platforms.values() for name in (*p.models, *p.aliases)]
+        models = ModelsHandler(listed, self.relay, openai, prefix=f"{prefix}/v1")
+        paths: tuple[tuple[str, str, str, Handler], ...] = (
+            ("healthz", "GET HEAD", "/healthz", health.healthz),
+            ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),
+            ("images.edits", "*", "/v1/images/edits", edits.__call__),
+            ("models", "GET HEAD", "/v1/models", models.list),
+            ("model", "GET HEAD", "/v1/models/{id:.+}", models.one),
+            ("images.generations", "*", "/v1/images/generations", relay.__call__),
+            ("relay", "*", "/v1/{rest:.*}", relay.__call__),
+        )
+        for name, methods, path, handler in paths:
             resource = app.router.add_resource(prefix + path, name=name)
-            handlers: Any = handler
-            resource.add_route(method, handlers, expect_handler=leave_expect)
-            if method == "GET":
-                resource.add_route("HEAD", handlers, expect_handler=leave_expect)
+            for method in methods.split():
+                resource.add_route(method, handler, expect_handler=leave_expect)
 
     def _admin(self) -> web.Application:
         app = web.Application()
+        app.on_response_prepare.append(finish_headers)
         handlers: Any = (health.healthz, health.readyz(self.wrong), health.metrics(self.metrics.registry))
         for path, handler in zip(("/healthz", "/readyz", "/metrics"), handlers, strict=True):
             app.router.add_get(path, handler)
@@ -233,6 +226,12 @@ class Gateway:
 
     # Odds and ends.
 
+    def _offer(self, name: str) -> Offer:
+        if (platform := self.platforms.get(name)) is None:
+            return Offer(name)
+        names = {model: model for model in platform.models} | dict(platform.aliases)
+        return Offer(name, platform.default_model, names, platform.defaults)
+
     def _limits(self, targets: tuple[Target, ...]) -> Limits:
         """The widest reachable target's numbers, within the operator's own."""
         models = [self.platforms[t.platform].models[t.model] for t in targets if isinstance(t, JobTarget)]
@@ -242,13 +241,6 @@ class Gateway:
             image_bytes=max(model.max_image_bytes for model in models),
             image_pixels=max(model.max_image_pixels for model in models),
         )
-
-    def _listed(self) -> list[Listed]:
-        return [
-            Listed(name, platform.owner)
-            for platform in self.platforms.values()
-            for name in (*platform.models, *platform.aliases)
-        ]
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)
@@ -263,29 +255,6 @@ class Gateway:
                 log.exception("sweep failed")
 
 
-def _rules(config: Config, platforms: Mapping[str, Platform], openai: OpenAi | None) -> Rules:
-    routes = config.routes
-    edits = routes.edits or ((openai.name,) if openai else tuple(platforms)[:1])
-    generations = routes.generations or ((openai.name,) if openai else ())
-
-    def offer(name: str) -> Offer:
-        if (platform := platforms.get(name)) is None:
-            return Offer(name)
-        names = {model: model for model in platform.models} | dict(platform.aliases)
-        return Offer(name, platform.default_model, names, platform.defaults)
-
-    served = {"images.edits": tuple(map(offer, edits)), "images.generations": tuple(map(offer, generations))}
-    return Rules(served, routes.openai_names)
-
-
-def _paces() -> Callable[[Platform, str], Pace]:
-    """One pace per platform and model, made when it is first needed."""
-    paces: dict[tuple[str, str], Pace] = {}
-
-    def pace(platform: Platform, model: str) -> Pace:
-        if (platform.name, model) not in paces:
-            known = platform.models[model]
-            paces[platform.name, model] = Pace(Prior(known.median_s, known.sigma))
-        return paces[platform.name, model]
-
-    return pace
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

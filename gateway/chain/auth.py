@@ -17,7 +17,7 @@ from aiohttp import web
 from gateway.chain import Handler
 from gateway.chain.settings import AuthSettings
 from gateway.domain.errors import BadKey, ForbiddenOrigin
-from gateway.domain.hosts import is_loopback
+from gateway.domain.hosts import names_loopback
 from gateway.handlers.keys import CALLER, Caller
 
 # Resources served without a key: health says nothing, results are opened by the signature in their link.
@@ -45,7 +45,7 @@ class Doorman:
             return LOCAL
         sent = request.headers.getall("Authorization", [])
         scheme, _, key = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
-        found = digest(key.strip()) if scheme.lower() == "bearer" else b""
+        found = digest(key.strip()) if scheme.lower() == "bearer" and key.strip() else b""
         # Hashes of high-entropy keys tell nothing by timing; compared in constant time all the same.
         known = [caller for stored, caller in self.callers.items() if hmac.compare_digest(stored, found)]
         if not known:
@@ -53,9 +53,7 @@ class Doorman:
         return known[0]
 
     def _check_local(self, request: web.Request) -> None:
-        host = request.headers.getall("Host", [])
-        name = host[0].rsplit(":", 1)[0] if len(host) == 1 and not host[0].endswith("]") else "".join(host)
-        if not is_loopback(name.strip("[]").lower()):
+        if not names_loopback(request.headers.get("Host", "")):
             raise ForbiddenOrigin(
                 "This gateway has no keys configured and serves only this machine, under the names localhost and "
                 "127.0.0.1. Set FORWARD_KEY to serve others."

@@ -24,6 +24,7 @@ from aiohttp import web
 from aiohttp.http import HttpRequestParser
 from aiohttp.web_protocol import _ErrInfo
 
+from gateway.chain.reading import LARGEST, SMALLEST, Reading
 from gateway.chain.refusal import Complaints, envelope, fault, plain
 from gateway.domain.errors import InternalError, OutOfRoom
 from gateway.handlers.keys import STORY
@@ -86,7 +87,7 @@ class _Runner(web.AppRunner):
             "max_field_size": 8190,
             "max_headers": 64,
             "max_line_size": 8190,
-            "read_bufsize": 64 * 1024,
+            "read_bufsize": SMALLEST,  # a piece that lies unread stops the next one
         }
         super().__init__(app, handle_signals=False, shutdown_timeout=terms.shutdown_s, **self._options)
         self._terms = terms
@@ -103,11 +104,14 @@ class _Server(web.Server):
         )
         self._terms = terms
         self.complaints = Complaints(asyncio.get_running_loop().time)
+        self._buffer = memoryview(bytearray(LARGEST))
 
     def __call__(self) -> web.RequestHandler:
+        """A protocol for `create_server`, which takes any."""
         if len(self._connections) >= self._terms.most:
             return cast(web.RequestHandler, _Full(self._terms, self.complaints))
-        return _Connection(self, self._terms, loop=self._loop, **self._kwargs)
+        connection = _Connection(self, self._terms, loop=self._loop, **self._kwargs)
+        return cast(web.RequestHandler, Reading(connection, self._buffer, self._connections.__len__))
 
 
 class _Full(asyncio.Protocol):

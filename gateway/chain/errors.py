@@ -1,8 +1,8 @@
-"""Every fault becomes OpenAI's envelope here, whatever raised it."""
+"""Every fault becomes OpenAI's envelope here, whatever raised it; once an answer has begun it is cut off instead."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 
 import orjson
 import structlog
@@ -15,45 +15,55 @@ from gateway.handlers.keys import STORY
 
 log = structlog.get_logger("gateway.errors")
 
-BROKEN = "The gateway failed. The request id leads to the details in its log."
+CLIENT_GONE = "client_gone"
+# In logs and metrics only: whatever was sent before, the client has no whole answer.
+NO_ANSWER = 499
 
 
-def errors(moderation_code: str) -> Callable[[web.Request, Handler], object]:
-    """`moderation_code` is what a moderated request is called in answers."""
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except asyncio.CancelledError:
+        request[STORY].outcome = CLIENT_GONE
+        raise
+    except GatewayError as error:
+        return answer(request, error)
+    except web.HTTPException as error:
+        return answer(request, _foreign(request, error))
+    except Exception as error:
+        if isinstance(error, ConnectionError) and _begun(request):
+            request[STORY].outcome = CLIENT_GONE
+            return _cut(request)
+        log.exception("unhandled", id=request[STORY].id)
+        text = "The gateway failed. The request id leads to the details in its log."
+        return answer(request, InternalError(text, paid=Paid.MAYBE))
 
-    @web.middleware
-    async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except GatewayError as error:
-            fault = error
-        except web.HTTPException as error:
-            fault = _foreign(request, error)
-        except ConnectionError:
-            raise
-        except Exception:
-            log.exception("unhandled", id=request[STORY].id)
-            fault = InternalError(BROKEN, paid=Paid.MAYBE)
-        return answer(request, fault, moderation_code)
 
-    return errors
-
-
-def answer(request: web.Request, fault: GatewayError, moderation_code: str) -> web.Response:
-    """The fault as a whole answer; tells the story what happened."""
-    told = request[STORY]
-    told.outcome = "moderated" if fault.code == "moderation_blocked" else fault.code
-    told.facts |= {"paid": fault.paid.value, "param": fault.param, "detail": fault.detail}
-    code = moderation_code if fault.code == "moderation_blocked" else None
-    headers = dialect.headers(fault)
-    if "job" in told.facts:
-        headers["x-job-id"] = str(told.facts["job"])
+def answer(request: web.Request, fault: GatewayError, code: str | None = None) -> web.Response:
+    """The fault as a whole answer, under another `code` if one is given; tells the story what happened."""
+    request[STORY].fail(fault)
+    if _begun(request):
+        return _cut(request)
     return web.Response(
         status=fault.status,
         body=orjson.dumps(dialect.envelope(fault, code)),
         content_type="application/json",
-        headers=headers,
+        headers=dialect.headers(fault),
     )
+
+
+def _begun(request: web.Request) -> bool:
+    """True when no other answer can be given any more."""
+    transport = request.transport
+    return transport is None or transport.is_closing() or request.writer.output_size > 0
+
+
+def _cut(request: web.Request) -> web.Response:
+    """End the connection, so that nobody takes what arrived for the whole. What is returned is never sent."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=NO_ANSWER)
 
 
 def _foreign(request: web.Request, error: web.HTTPException) -> GatewayError:
@@ -61,8 +71,9 @@ def _foreign(request: web.Request, error: web.HTTPException) -> GatewayError:
         case web.HTTPNotFound():
             return NotFound(f"Invalid URL ({request.method} {request.path[:200]}).")
         case web.HTTPMethodNotAllowed():
-            allowed = ", ".join(sorted(error.allowed_methods))
-            return MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}.")
+            allowed = tuple(sorted(error.allowed_methods))
+            text = f"{request.method} is not allowed here; allowed: {', '.join(allowed)}."
+            return MethodNotAllowed(text, allowed=allowed)
         case web.HTTPRequestEntityTooLarge():
             return TooLarge("The request is larger than allowed.")
-    return InternalError(BROKEN, detail=repr(error))
+    return InternalError("The gateway failed. The request id leads to the details in its log.", detail=repr(error))

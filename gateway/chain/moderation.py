@@ -1,18 +1,24 @@
-"""A refusal is an outcome: counted apart, never a fault of a platform."""
+"""A refusal is an outcome: answered here, so that nothing further out takes it for a fault of anybody's."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from aiohttp import web
 
 from gateway.chain import Handler
+from gateway.chain.errors import answer
 from gateway.domain.errors import Moderated
-from gateway.handlers.keys import STORY
 
 
-@web.middleware
-async def moderation(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except Moderated as refusal:
-        request[STORY].facts |= {"moderation_stage": refusal.stage, "categories": list(refusal.categories)}
-        raise
+def moderation(code: str) -> Callable[[web.Request, Handler], object]:
+    """`code` is what a moderated request is called in answers."""
+
+    @web.middleware
+    async def moderation(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Moderated as refusal:
+            return answer(request, refusal, code)
+
+    return moderation

@@ -3,55 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
 
 from gateway.chain import Handler
+from gateway.chain.errors import NO_ANSWER
 from gateway.handlers.keys import CALLER, STORY, Story
 from gateway.telemetry.catalogue import STEPS
 
 log = structlog.get_logger("gateway.access")
 
 
-@dataclass(frozen=True, slots=True)
-class StoryMiddleware:
-    """`now` is monotonic; `new_id` makes request ids; `routes` names the resources, for labels."""
+def story(now: Callable[[], float], new_id: Callable[[], str]) -> Callable[[web.Request, Handler], object]:
+    """`now` is monotonic; `new_id` makes request ids."""
 
-    now: Callable[[], float]
-    new_id: Callable[[], str]
+    @web.middleware
+    async def story(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started, status = now(), NO_ANSWER
+        resource = request.match_info.route.resource
+        told = request[STORY] = Story(id=new_id(), route=(resource and resource.name) or "unmatched")
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            caller = request.get(CALLER)
+            log.info(
+                "request",
+                id=told.id,
+                client_id=_client_id(request),
+                caller=caller.id if caller else None,
+                method=request.method,
+                route=told.route,
+                status=status,
+                outcome=told.outcome,
+                platform=told.platform,
+                model=told.model,
+                job=told.job,
+                replayed=told.replayed,
+                seconds=round(now() - started, 4),
+                steps={word: round(spent, 4) for word, spent in told.steps.items()},
+                **told.facts,
+            )
 
-    def wrap(self) -> Callable[[web.Request, Handler], object]:
-        @web.middleware
-        async def story(request: web.Request, handler: Handler) -> web.StreamResponse:
-            started = self.now()
-            resource = request.match_info.route.resource
-            told = request[STORY] = Story(id=self.new_id(), route=(resource and resource.name) or "unmatched")
-            status = 499
-            try:
-                response = await handler(request)
-                status = response.status
-                return response
-            finally:
-                caller = request.get(CALLER)
-                log.info(
-                    "request",
-                    id=told.id,
-                    client_id=request.headers.get("X-Client-Request-Id", "")[:128] or None,
-                    caller=caller.id if caller else None,
-                    method=request.method,
-                    route=told.route,
-                    status=status,
-                    outcome=told.outcome if status != 499 else "client_gone",
-                    platform=told.platform,
-                    model=told.model,
-                    seconds=round(self.now() - started, 4),
-                    steps={word: round(spent, 4) for word, spent in told.steps.items()},
-                    **told.facts,
-                )
+    return story
 
-        return story
+
+def _client_id(request: web.Request) -> str | None:
+    """The id a client gave its request, as far as it is one."""
+    sent = request.headers.get("X-Client-Request-Id", "")
+    return sent[:128] if sent and sent.isascii() and sent.isprintable() else None
 
 
 async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -60,7 +62,14 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
     headers.pop("Server", None)
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Cache-Control", "no-store")
-    if (told := request.get(STORY)) is not None:
-        headers["x-request-id"] = told.id
-        if told.steps:
-            headers["Server-Timing"] = ", ".join(f"{word};dur={told.steps[word] * 1000:.1f}" for word in STEPS if word in told.steps)
+    if (told := request.get(STORY)) is None:
+        return
+    headers["x-request-id"] = told.id
+    if told.platform != "-":
+        headers["x-gateway-platform"] = told.platform if told.model == "-" else f"{told.platform}/{told.model}"
+    if told.job is not None:
+        headers["x-job-id"] = told.job
+    if told.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if timing := [f"{word};dur={told.steps[word] * 1000:.1f}" for word in STEPS if word in told.steps]:
+        headers["Server-Timing"] = ", ".join(timing)

@@ -10,7 +10,7 @@ import uvloop
 from PIL import Image, ImageDraw
 
 from gateway.app import Gateway
-from gateway.cli.edit import run, timing
+from gateway.cli.edit import NEW_FILE, EditFailed, check_folder, run, timing
 from gateway.cli.serve import EMULATOR_KEY
 from gateway.config.schema import Config
 from gateway.emulator.server import Emulator
@@ -21,12 +21,16 @@ PROMPT = 'Make it sepia and write "hello" on it'
 
 
 @click.command()
-@click.option("-o", "--out", default="demo-edited.png", type=click.Path(path_type=Path), show_default=True)
+@click.option("-o", "--out", default="demo-edited.png", type=NEW_FILE, show_default=True)
 def demo(out: Path) -> None:
     """Edit a sample picture and show where the time went."""
+    check_folder(out)
     original = out.with_name("demo-original.png")
     _draw(original)
-    data, headers = uvloop.run(_demo(original))
+    try:
+        data, headers = uvloop.run(_demo(original))
+    except EditFailed as error:
+        raise click.ClickException(str(error)) from None
     out.write_bytes(data)
     click.echo(f"wrote {out} ({len(data):,} bytes)")
     for line in timing(headers):
@@ -35,7 +39,7 @@ def demo(out: Path) -> None:
 
 async def _demo(original: Path) -> tuple[bytes, dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
-        async with Emulator(EmulatorSettings(speed=4)) as bfl:
+        async with Emulator(EmulatorSettings()) as bfl:
             document = {
                 "listen": {"port": 0},
                 "admin": {"port": 0},

@@ -13,15 +13,18 @@ import aiohttp
 import click
 import orjson
 
+PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+
 
 class EditFailed(Exception):
     """The text says what the gateway, or the way to it, said."""
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=PICTURE)
 @click.option("-p", "--prompt", required=True, help="What to change.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Where the picture goes.")
+@click.option("-o", "--out", required=True, type=NEW_FILE, help="Where the picture goes.")
 @click.option("--model", help="A model's name; the gateway's default when left out.")
 @click.option("--size", help="Such as 1024x1024 or 16:9; the picture's own ratio when left out.")
 @click.option(
@@ -32,6 +35,7 @@ def edit(
     images: tuple[Path, ...], prompt: str, out: Path, model: str | None, size: str | None, url: str, key: str
 ) -> None:
     """Edit one or more pictures."""
+    check_folder(out)
     fields = {"prompt": prompt, "model": model, "size": size, "output_format": _format(out)}
     try:
         data, headers = asyncio.run(run(url, key, images, {k: v for k, v in fields.items() if v}))
@@ -65,12 +69,19 @@ async def run(url: str, key: str, images: tuple[Path, ...], fields: dict[str, st
                 raise EditFailed(_complaint(response.status, found, response.headers.get("x-request-id")))
             return base64.b64decode(found["data"][0]["b64_json"]), dict(response.headers)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise EditFailed(f"{url} did not answer: {error}. Is the gateway running?") from error
+        hint = " Is the gateway running?" if isinstance(error, aiohttp.ClientConnectorError) else ""
+        raise EditFailed(f"{url} did not answer: {str(error) or type(error).__name__}.{hint}") from error
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise EditFailed("the answer has no picture in it") from error
     finally:
         progress.cancel()
         click.echo("\r\x1b[K" if sys.stderr.isatty() else "", nl=False, err=True)
+
+
+def check_folder(out: Path) -> None:
+    """Before anything is paid. Raises: click.BadParameter when the file could not be written."""
+    if not out.parent.is_dir():
+        raise click.BadParameter(f"{out.parent} is not a folder.", param_hint="--out")
 
 
 def timing(headers: dict[str, str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from gateway.telemetry import logs
 
 log = structlog.get_logger("gateway")
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # The emulator takes any well-formed key.
 EMULATOR_KEY = "emulator-takes-any-key"
 
@@ -29,8 +31,11 @@ EMULATOR_KEY = "emulator-takes-any-key"
 @click.option("--port", help="Port to listen on.")
 @click.option("--emulator", is_flag=True, help="Put the embedded emulator in BFL's place when BFL_API_KEY is not set.")
 def serve(path: Path | None, host: str | None, port: str | None, emulator: bool) -> None:
-    """Run the gateway until SIGINT or SIGTERM."""
-    verify_runtime()
+    """Run the gateway until SIGINT or SIGTERM; a second one ends it at once."""
+    try:
+        verify_runtime()
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from None
     options = {name: value for name, value in (("--host", host), ("--port", port)) if value is not None}
     emulate = emulator and not os.environ.get("BFL_API_KEY", "").strip()
     uvloop.run(_emulated(path, options) if emulate else _run(read_config(path, options).config))
@@ -47,21 +52,32 @@ async def _emulated(path: Path | None, options: dict[str, str]) -> None:
 
 async def _run(config: Config) -> None:
     logs.configure(config.secrets())
-    stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    async with Gateway(config) as gateway:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for name in SIGNALS:
+        loop.add_signal_handler(name, stop.set)
+    async with AsyncExitStack() as stack:
+        try:
+            gateway = await stack.enter_async_context(Gateway(config))
+        except OSError as error:
+            raise click.ClickException(f"cannot start: {error}") from None
         _greet(gateway)
         await stop.wait()
+        for name in SIGNALS:
+            loop.remove_signal_handler(name)
         log.info("draining", limit_seconds=config.jobs.drain)
 
 
 def _greet(gateway: Gateway) -> None:
+    if not gateway.config.platforms:
+        click.echo(
+            "No platform is configured, so nothing can be edited: set BFL_API_KEY, or name a --config.", err=True
+        )
     key = "$FORWARD_KEY" if gateway.config.auth.keys else "none"
     base = f"{gateway.url}{gateway.config.route_prefix}/v1"
     python = (
         f'import base64, openai; client = openai.OpenAI(base_url="{base}", api_key="{key}"); '
-        'edited = client.images.edit(model="flux-kontext-pro", image=open("picture.png", "rb"), prompt="make it blue"); '
+        'edited = client.images.edit(model="flux-kontext-pro", image=open("picture.png", "rb"), '
+        'prompt="make it blue"); '
         'open("edited.png", "wb").write(base64.b64decode(edited.data[0].b64_json))'
     )
     click.echo(f"""\

@@ -176,6 +176,10 @@ class MethodNotAllowed(GatewayError):
 
     code, status, blame = "method_not_allowed", 405, Blame.CLIENT
 
+    def __init__(self, text: str, *, allowed: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.allowed = allowed
+
 
 class TooSlow(GatewayError):
     """The upload stalled or fell below the minimum rate."""
@@ -187,6 +191,16 @@ class TooLarge(GatewayError):
     """The body or one of its files is larger than allowed."""
 
     code, status, blame = "request_too_large", 413, Blame.CLIENT
+
+
+class RangeOutside(GatewayError):
+    """The asked part of a result lies past its end; `length` is the whole one's, in bytes."""
+
+    code, status, blame = "range_not_satisfiable", 416, Blame.CLIENT
+
+    def __init__(self, text: str, *, length: int) -> None:
+        super().__init__(text)
+        self.length = length
 
 
 class UnsupportedMedia(GatewayError):

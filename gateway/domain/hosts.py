@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from yarl import URL
+
+# A name or an address, an IPv6 one in brackets, and a port: https://www.rfc-editor.org/rfc/rfc9110#section-7.2
+_AUTHORITY = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,12 @@ def is_loopback(host: str | None) -> bool:
         return ip_address(host or "").is_loopback
     except ValueError:
         return False
+
+
+def names_loopback(authority: str) -> bool:
+    """True for a `Host` header that is this machine's, with or without a port, and nothing else."""
+    found = _AUTHORITY.fullmatch(authority)
+    return found is not None and is_loopback(found[1].strip("[]").lower())
 
 
 def read_foreign(url: str) -> URL | None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from gateway.dialects.openai import events, reply
 from gateway.domain.edit import ResponseFormat
-from gateway.domain.errors import AnswerOverdue, GatewayError, InvalidField, ResultLost
-from gateway.domain.hosts import is_loopback
+from gateway.domain.errors import AnswerOverdue, GatewayError, InvalidField, Moderated, Paid, QueueFull, ResultLost
+from gateway.domain.hosts import names_loopback
 from gateway.domain.notes import Fate, Note, header
 from gateway.handlers import respond
 from gateway.handlers.keys import STORY
 from gateway.jobs.clock import Clock
-from gateway.jobs.job import Result
-from gateway.jobs.supervisor import JobHandle, worst
+from gateway.jobs.job import Result, worst
+from gateway.jobs.supervisor import JobHandle
 from gateway.stores.contract import Made, Results
 from gateway.telemetry.catalogue import Catalogue
 
@@ -29,12 +30,17 @@ BEGIN_WITHIN_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """`public_url` is where clients reach the gateway, without a slash at the end; None when it was not configured."""
+    """
+    `public_url` is where clients reach the gateway, None when it was not configured; `prefix` comes before every path.
+
+    Neither ends in a slash.
+    """
 
     results: Results
     metrics: Catalogue
     clock: Clock
     public_url: str | None
+    prefix: str
     link_s: float
     moderation_code: str
 
@@ -45,7 +51,7 @@ class Answerer:
     async def whole(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
         """Wait, and answer with every finished picture. Raises: GatewayError when there is none."""
         job, told = handle.job, request[STORY]
-        told.facts["job"] = job.record.id
+        told.job, told.replayed = job.record.id, handle.replayed
         try:
             await self.clock.within(deadline - self.clock.now(), job.until_finished())
         except TimeoutError:
@@ -72,28 +78,35 @@ class Answerer:
     async def stream(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
         """Begin with the first acceptance; then one event a picture, and a last one for a failure."""
         job, told = handle.job, request[STORY]
-        told.facts["job"] = job.record.id
-        try:
+        told.job, told.replayed = job.record.id, handle.replayed
+        with suppress(TimeoutError):
             await self.clock.within(min(BEGIN_WITHIN_S, deadline - self.clock.now()), job.until_accepted())
-        except TimeoutError:
-            pass
         if job.finished and not any(isinstance(result, Made) for result in job.results):
             raise worst([result for result in job.results if isinstance(result, GatewayError)])
         told.steps |= job.steps
         response = web.StreamResponse(headers=self._headers(handle, job.record.reply.notes))
         response.content_type = "text/event-stream"
         response.headers["X-Accel-Buffering"] = "no"
-        async with respond.sending(request, response) as timer:
-            whole = await self._events(request, response, handle, deadline, timer)
-            await response.write_eof()
+        try:
+            async with respond.sending(request, response) as timer:
+                whole = await self._events(request, response, handle, deadline, timer)
+                await response.write_eof()
+        finally:
+            told.steps |= job.steps
         if whole:
             await handle.delivered()
         return response
 
     async def _events(
-        self, request: web.Request, response: web.StreamResponse, handle: JobHandle, deadline: float, timer: asyncio.Timeout
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        handle: JobHandle,
+        deadline: float,
+        timer: asyncio.Timeout,
     ) -> bool:
-        told, sent, errors = request[STORY], 0, []
+        told, sent = request[STORY], 0
+        errors: list[GatewayError] = []
         ends = handle.job.ends()
         following = asyncio.ensure_future(anext(ends, None))
         try:
@@ -125,9 +138,8 @@ class Answerer:
             following.cancel()
         if not sent:
             fault = worst(errors)
-            told.outcome = "moderated" if fault.code == "moderation_blocked" else fault.code
-            told.facts |= {"paid": fault.paid.value, "detail": fault.detail}
-            code = self.moderation_code if fault.code == "moderation_blocked" else None
+            told.fail(fault)
+            code = self.moderation_code if isinstance(fault, Moderated) else None
             await response.write(events.failure(fault, code))
         return handle.job.finished
 
@@ -143,7 +155,8 @@ class Answerer:
             elif isinstance(result, Made):
                 blob = self.results.open(result.ref)
                 if blob is None:
-                    errors.append(ResultLost("The picture was made, but is no longer kept. Send the request again."))
+                    text = "The picture was made, but is no longer kept. Send the request again."
+                    errors.append(ResultLost(text, paid=Paid.YES))
                     continue
                 expires = int(self.clock.wall() + self.link_s)
                 url = self._base(request) + self.results.link(result.ref, expires) if links else None
@@ -152,10 +165,10 @@ class Answerer:
 
     def _base(self, request: web.Request) -> str:
         if self.public_url is not None:
-            return self.public_url
+            return self.public_url + self.prefix
         host = request.headers.get("Host", "")
-        if is_loopback(host.rsplit(":", 1)[0].strip("[]")):
-            return f"http://{host}"
+        if names_loopback(host):
+            return f"http://{host}{self.prefix}"
         raise InvalidField(
             "response_format=url needs PUBLIC_BASE_URL, the address under which clients reach this gateway. "
             "Set it, or use b64_json.",
@@ -168,12 +181,9 @@ class Answerer:
         return record.reply.notes + short
 
     def _headers(self, handle: JobHandle, notes: Sequence[Note]) -> dict[str, str]:
-        record = handle.job.record
-        found = {"x-job-id": record.id, "x-gateway-platform": f"{record.platform}/{record.model}"}
+        found = {}
         if said := header(notes):
             found["x-gateway-translation"] = said
-        if handle.replayed:
-            found["Idempotent-Replayed"] = "true"
         if "queue" in handle.job.steps:
             found["x-gateway-queue-ms"] = str(round(handle.job.steps["queue"] * 1000))
         return found
@@ -184,7 +194,9 @@ class Answerer:
         self.metrics.image_bytes("delivered").inc(sum(picture.blob.length for picture in pictures))
 
 
-def _overdue(handle: JobHandle) -> AnswerOverdue:
+def _overdue(handle: JobHandle) -> GatewayError:
+    if not handle.job.intended:
+        return QueueFull("No slot became free in time; nothing was charged. Try again later.", retry_after_s=30)
     return AnswerOverdue(
         "The job is not finished in the time in which an answer was promised. It goes on: send the same request again "
         "to get its result; nothing is charged twice.",

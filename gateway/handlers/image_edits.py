@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.dialects.openai.form import read_edit
 from gateway.domain.blob import Link
 from gateway.domain.edit import Edit, ResponseFormat
-from gateway.domain.errors import InvalidField
+from gateway.domain.errors import InvalidField, MethodNotAllowed
 from gateway.domain.target import JobTarget, RelayTarget, Target
 from gateway.handlers.answer import Answerer
 from gateway.handlers.keys import CALLER, CANDIDATES, STORY
@@ -22,7 +22,8 @@ from gateway.handlers.receive import Limits, Received, receive
 from gateway.handlers.relay import RelayHandler
 from gateway.jobs.clock import Clock
 from gateway.jobs.fingerprint import fingerprint
-from gateway.jobs.supervisor import JobHandle, Order, Supervisor
+from gateway.jobs.job import Order
+from gateway.jobs.supervisor import JobHandle, Supervisor
 from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose
 from gateway.routing.rules import Facts, Rules
@@ -50,6 +51,8 @@ class ImageEdits:
     answer_within_s: float
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if request.method != "POST":
+            raise MethodNotAllowed(f"{request.method} is not allowed here; allowed: POST.", allowed=("POST",))
         started, told, candidates = self.clock.now(), request[STORY], request[CANDIDATES]
         jobs = [target for target in candidates if isinstance(target, JobTarget)]
         if not jobs:
@@ -108,9 +111,7 @@ class ImageEdits:
             deadline=started + self.answer_within_s,
         )
 
-    async def _answer(
-        self, request: web.Request, edit: Edit, handle: JobHandle, deadline: float
-    ) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, edit: Edit, handle: JobHandle, deadline: float) -> web.StreamResponse:
         try:
             answer = self.answerer.stream if edit.stream else self.answerer.whole
             return await answer(request, handle, deadline)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.domain.errors import GatewayError, Moderated
 from gateway.domain.target import Target
 
 
@@ -21,7 +22,8 @@ class Story:
     """
     What is learned of one request on its way, for the access line, the metrics and `Server-Timing`.
 
-    `steps` are seconds by step word; `outcome` is `ok`, `moderated` or an error's code; `facts` are further log fields.
+    `steps` are seconds by step word; `outcome` is `ok`, `moderated`, `client_gone` or an error's code; `job` is the id
+    of the job that was worked or joined, `replayed` when it had ended before; `facts` are further log fields.
     """
 
     id: str
@@ -29,8 +31,17 @@ class Story:
     platform: str = "-"
     model: str = "-"
     outcome: str = "ok"
+    job: str | None = None
+    replayed: bool = False
     steps: dict[str, float] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
+
+    def fail(self, fault: GatewayError) -> None:
+        """What the client is told instead of a picture."""
+        self.outcome = "moderated" if isinstance(fault, Moderated) else fault.code
+        self.facts |= {"paid": fault.paid.value, "param": fault.param, "detail": fault.detail}
+        if isinstance(fault, Moderated):
+            self.facts |= {"moderation_stage": fault.stage, "categories": list(fault.categories)}
 
 
 STORY = web.RequestKey("story", Story)

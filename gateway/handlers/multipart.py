@@ -39,14 +39,14 @@ class Part:
 
 def read_boundary(headers: CIMultiDictProxy[str]) -> str:
     """Raises: UnsupportedMedia for another type, InvalidMultipart without one legal boundary."""
-    kinds = headers.getall(hdrs.CONTENT_TYPE, [])
-    media_type = kinds[0].partition(";")[0].strip().lower() if kinds else ""
+    content_type = headers.get(hdrs.CONTENT_TYPE, "")
+    media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "application/json":
         raise UnsupportedMedia("JSON edits are not taken yet; send the request as multipart/form-data.")
     if media_type != "multipart/form-data":
         raise UnsupportedMedia("The Content-Type of an edit is multipart/form-data.")
-    found = _BOUNDARY.findall(kinds[0])
-    if len(kinds) > 1 or len(found) != 1:
+    found = _BOUNDARY.findall(content_type)
+    if len(found) != 1:
         raise InvalidMultipart("The Content-Type multipart/form-data needs one boundary.")
     boundary: str = found[0][0] or found[0][1]
     if not _LEGAL.fullmatch(boundary):

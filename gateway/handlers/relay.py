@@ -45,7 +45,8 @@ class RelayHandler:
         """
         `body` is the request's, when it has been received before; it stays the caller's to release.
 
-        Raises: PlatformNotConfigured, MethodNotAllowed, NotFound, InvalidRequest, ExpectationFailed, and what `Relay.forward` raises.
+        Raises: PlatformNotConfigured, MethodNotAllowed, NotFound, InvalidRequest, ExpectationFailed, and what
+        `Relay.forward` raises.
         """
         if self._openai is None:
             raise self._not_configured()

@@ -4,40 +4,67 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from gateway.domain.blob import Blob
-from gateway.domain.errors import GatewayError, InternalError, Paid, ShuttingDown
-from gateway.stores.contract import Found, JobRecord, Made
+from gateway.domain.errors import GatewayError, InternalError, Paid, QueueFull, ShuttingDown
+from gateway.platforms.contract import Plan, Platform
+from gateway.stores.contract import Found, JobRecord, Made, ReplySpec
 
 Result = Made | GatewayError
+Work = Callable[[], Awaitable[Made]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """
+    A request ready to be worked.
+
+    `key` is its Idempotency-Key, `resend` whether it declares itself a repetition; `inputs` are the blobs it holds,
+    which the supervisor takes over; `deadline` is monotonic.
+    """
+
+    caller: str
+    fingerprint: str
+    key: str | None
+    resend: bool
+    platform: Platform
+    plan: Plan
+    reply: ReplySpec
+    inputs: Sequence[Blob]
+    deadline: float
 
 
 class Job:
     """
     State of a job while somebody may ask for it; owned by the supervisor.
 
-    `results` fill in as submissions end. `waiters` is how many requests want the answer.
+    `results` fill in as submissions end. `waiters` is how many requests want the answer; `delivered` when one has it
+    all; `cancelled` when it is about to end without a result.
     """
 
     def __init__(self, record: JobRecord, inputs: Sequence[Blob] = ()) -> None:
         self.record = record
         self.results: list[Result | None] = [None] * record.n
         self.waiters = 0
-        self.intended = False
+        self.delivered = self.cancelled = False
         self.steps: dict[str, float] = {}
         self._inputs = tuple(inputs)
         self._needed = set(range(record.n))
+        self._at_stake: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._accepted = asyncio.Event()
         self._changed = asyncio.Event()
 
     @classmethod
     def over(cls, found: Found) -> Job:
-        """A job that has ended, from its ledger rows."""
+        """A job that has ended, from its ledger rows. A submission without a row was never intended."""
         job = cls(found.job)
-        for index, row in found.rows.items():
-            job.results[index] = row.error or row.made
-        job.intended = True
+        for index in range(found.job.n):
+            row = found.rows.get(index)
+            result = row and (row.error or row.made)
+            job.results[index] = result or QueueFull("This picture was never submitted; nothing was charged for it.")
+        job._at_stake = set(found.rows)
         job._accepted.set()
         return job
 
@@ -46,47 +73,66 @@ class Job:
         return all(result is not None for result in self.results)
 
     @property
+    def intended(self) -> bool:
+        """True while money may have been spent: then the job goes on without its client."""
+        return bool(self._at_stake)
+
+    @property
     def paid(self) -> Paid:
         """What an answer given now has to say about money."""
         return Paid.MAYBE if self.intended else Paid.NO
 
-    async def run(self, works: Sequence[Callable[[], Awaitable[Made]]], crashed: Callable[[Exception], None]) -> None:
-        """Run every submission to its end. A cancelled job has none."""
+    def begin(self, works: Sequence[Work], crashed: Callable[[Exception], None]) -> None:
+        """Start every submission; `crashed` is told of bugs."""
         self._tasks = [
             asyncio.create_task(self._one(index, work, crashed), name=f"{self.record.id}/{index}")
             for index, work in enumerate(works)
         ]
-        try:
-            await asyncio.wait(self._tasks)
-        finally:
-            self.drop_inputs()
+
+    async def until_over(self) -> None:
+        """Return when every submission has ended, however it did."""
+        await asyncio.wait(self._tasks)
+        for index, result in enumerate(self.results):
+            if result is None:  # cancelled before its first step
+                self._end(index, self._cut())
+        self._drop_inputs()
 
     def cancel(self) -> None:
+        self.cancelled = True
         for task in self._tasks:
             task.cancel()
 
-    def intend(self) -> None:
-        """From here on money may be spent, so the job goes on without its client."""
-        self.intended = True
+    def cancel_if_free(self) -> None:
+        """End a job that nobody waits for, if that costs nothing."""
+        if not self.waiters and not self.intended:
+            self.cancel()
+
+    # What submissions tell.
+
+    def intend(self, index: int) -> None:
+        """From here on money may be spent on this submission."""
+        self._at_stake.add(index)
+
+    def unpaid(self, index: int) -> None:
+        """The vendor has certainly not taken this submission, so far."""
+        self._at_stake.discard(index)
+        self.cancel_if_free()
 
     def accepted(self, index: int) -> None:
         """The vendor has taken this submission; with the last one the upload is no longer needed."""
         self._accepted.set()
         self._needed.discard(index)
         if not self._needed:
-            self.drop_inputs()
-
-    def drop_inputs(self) -> None:
-        inputs, self._inputs = self._inputs, ()
-        for blob in inputs:
-            blob.release()
+            self._drop_inputs()
 
     def spent(self, step: str, seconds: float) -> None:
         """The slowest submission is the one the client waited for."""
         self.steps[step] = max(self.steps.get(step, 0.0), seconds)
 
+    # What waiters ask.
+
     async def until_accepted(self) -> None:
-        """Return when the first submission was accepted, or has ended."""
+        """Return when the first submission was accepted, or all have ended."""
         await self._accepted.wait()
 
     async def until_finished(self) -> None:
@@ -97,32 +143,66 @@ class Job:
         """Each submission's index and result as it ends, those already ended first."""
         told: set[int] = set()
         while True:
+            changed = self._changed
             for index, result in enumerate(self.results):
                 if result is not None and index not in told:
                     told.add(index)
                     yield index, result
             if len(told) == len(self.results):
                 return
-            changed = self._changed
-            if all(result is None or index in told for index, result in enumerate(self.results)):
-                await changed.wait()
+            # Whoever was told the last result may have been away for long: ends since then have set this event.
+            await changed.wait()
 
-    async def _one(
-        self, index: int, work: Callable[[], Awaitable[Made]], crashed: Callable[[Exception], None]
-    ) -> None:
-        result: Result
+    async def _one(self, index: int, work: Work, crashed: Callable[[Exception], None]) -> None:
         try:
-            result = await work()
+            self._end(index, await work())
         except GatewayError as error:
-            result = error
+            self._end(index, error)
         except asyncio.CancelledError:
-            result = ShuttingDown("The gateway is shutting down. Send the request again.", paid=self.paid)
+            self._end(index, self._cut())
         except Exception as error:  # noqa: BLE001 - a bug must not leave a client waiting, nor invite a resend
             crashed(error)
-            result = InternalError(
-                "The gateway failed while working on the job; it may have been charged.", paid=self.paid
-            )
+            self._end(index, broken(self.paid))
+
+    def _end(self, index: int, result: Result) -> None:
+        if isinstance(result, GatewayError):
+            # Kept and told again: the frames it was raised in, with all they hold, are not.
+            result.__traceback__ = result.__cause__ = result.__context__ = None
+            if result.paid is Paid.NO:
+                self._at_stake.discard(index)
         self.results[index] = result
-        self._accepted.set()
+        self._needed.discard(index)
+        if not self._needed:
+            self._drop_inputs()
+        if self.finished:
+            self._accepted.set()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    def _cut(self) -> ShuttingDown:
+        if self.intended:
+            text = "The gateway shut down while the job ran. It may have been charged, and is not sent again by itself."
+            return ShuttingDown(text, paid=Paid.MAYBE)
+        return ShuttingDown("The gateway is shutting down. Send the request again.", retry_after_s=5)
+
+    def _drop_inputs(self) -> None:
+        inputs, self._inputs = self._inputs, ()
+        for blob in inputs:
+            blob.release()
+
+
+def broken(paid: Paid) -> InternalError:
+    """What a bug in the middle of a job is called."""
+    return InternalError("The gateway failed while working on the job; it may have been charged.", paid=paid)
+
+
+def worst(errors: Sequence[GatewayError]) -> GatewayError:
+    """
+    The error that tells the client most: what may have been paid before what was refused before the rest.
+
+    A copy: raising gathers frames, and the original is kept to be told again.
+    """
+    found = max(errors, key=lambda e: (e.paid is not Paid.NO, e.code == "moderation_blocked", not e.hopeful))
+    again = type(found).__new__(type(found), *found.args)
+    again.__dict__.update(found.__dict__)
+    return again

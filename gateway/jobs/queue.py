@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.jobs.clock import Clock
@@ -23,6 +23,7 @@ PAUSE_S, PAUSE_LONGEST_S = 2.0, 16.0
 
 @dataclass(slots=True)
 class _Waiter:
+    caller: str
     submission: str
     model: str
     granted: asyncio.Future[None]
@@ -30,6 +31,7 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Lane:
+    account: str
     ceiling: int
     allowed: int
     callers: OrderedDict[str, deque[_Waiter]] = field(default_factory=OrderedDict)
@@ -37,12 +39,16 @@ class _Lane:
     active: int = 0
     pause_s: float = 0.0
     paused: bool = False
-    turning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    freed: deque[str] = field(default_factory=deque)
+    stirred: bool = False
+    serving: asyncio.Task[None] | None = None
 
 
 class Queue:
     """
     Turns for submissions.
+
+    One task per account speaks to the slots: it cannot be cancelled with the one whose turn it is, so none is lost.
 
     Args:
         slots: where the ceilings are kept.  ceilings: active tasks allowed, by account.
@@ -61,46 +67,43 @@ class Queue:
         depth: Callable[[str, int], None] = lambda _account, _depth: None,
     ) -> None:
         self._slots, self._limit, self._clock, self._chance, self._depth = slots, limit, clock, chance, depth
-        self._lanes = {account: _Lane(ceiling, ceiling) for account, ceiling in ceilings.items()}
+        self._lanes = {account: _Lane(account, ceiling, ceiling) for account, ceiling in ceilings.items()}
         self._timers: set[asyncio.Task[None]] = set()
 
     def wait_s(self, account: str, more: int, typical_s: float) -> float | None:
         """How long the last of `more` further submissions would wait, in seconds; None when the queue is full."""
         lane = self._lanes[account]
-        ahead = lane.waiting + more - max(0, lane.allowed - lane.active)
+        free = max(0, lane.allowed - lane.active)
+        ahead = lane.waiting + more - free
         if ahead <= 0 and not lane.paused:
             return 0.0
-        if lane.waiting + more > self._limit + max(0, lane.allowed - lane.active):
+        if lane.waiting + more > self._limit + free:
             return None
         return max(lane.pause_s if lane.paused else 0.0, math.ceil(max(ahead, 1) / lane.allowed) * typical_s)
 
     async def turn(self, account: str, model: str, caller: str, submission: str, *, first: bool = False) -> None:
         """Return when the submission holds a slot. `first` puts it before the caller's others (it was here before)."""
         lane = self._lanes[account]
-        waiter = _Waiter(submission, model, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(caller, submission, model, asyncio.get_running_loop().create_future())
         line = lane.callers.setdefault(caller, deque())
         line.appendleft(waiter) if first else line.append(waiter)
-        self._count(account, lane, +1)
+        self._count(lane, +1)
+        self._stir(lane)
         try:
-            await self._serve(account, lane)
             await waiter.granted
         except BaseException:
             if waiter.granted.done() and not waiter.granted.cancelled():
-                await self.release(account, submission)
+                self.release(account, submission)
+            else:
+                self._leave(lane, waiter)
             raise
-        finally:
-            if waiter in line:
-                line.remove(waiter)
-                self._count(account, lane, -1)
-            if not line and lane.callers.get(caller) is line:
-                del lane.callers[caller]
 
-    async def release(self, account: str, submission: str) -> None:
+    def release(self, account: str, submission: str) -> None:
         """The submission's task has ended."""
         lane = self._lanes[account]
-        await self._slots.release(submission)
         lane.active -= 1
-        await self._serve(account, lane)
+        lane.freed.append(submission)
+        self._stir(lane)
 
     def release_later(self, account: str, submission: str, after_s: float) -> None:
         """Nobody knows whether the submission's task runs: keep its slot for a while."""
@@ -110,64 +113,87 @@ class Queue:
         """The vendor took one: dare one more."""
         lane = self._lanes[account]
         lane.pause_s = 0.0
-        lane.allowed = min(lane.ceiling, lane.allowed + 1)
+        if lane.allowed < lane.ceiling:
+            lane.allowed += 1
+            self._stir(lane)
 
-    async def pushed_back(self, account: str, submission: str, retry_after_s: float | None) -> None:
-        """The vendor said 429: give the slot back, and let the account rest."""
+    def pushed_back(self, account: str, submission: str, retry_after_s: float | None) -> None:
+        """The vendor said 429: take the slot back, and let the account rest. Several at a time are one refusal."""
         lane = self._lanes[account]
-        lane.pause_s = min(PAUSE_LONGEST_S, max(PAUSE_S, 2 * lane.pause_s, retry_after_s or 0.0))
         if not lane.paused:
+            lane.pause_s = min(PAUSE_LONGEST_S, max(PAUSE_S, 2 * lane.pause_s, retry_after_s or 0.0))
             lane.paused = True
-            self._later(lane.pause_s * (1 + 0.25 * self._chance()), lambda: self._resume(account, lane))
-        await self.release(account, submission)
+            self._later(lane.pause_s * (1 + 0.25 * self._chance()), lambda: self._resume(lane))
+        self.release(account, submission)
         lane.allowed = max(1, lane.active)
 
     async def close(self) -> None:
+        serving = [lane.serving for lane in self._lanes.values() if lane.serving is not None]
         for timer in self._timers:
             timer.cancel()
-        await asyncio.gather(*self._timers, return_exceptions=True)
+        await asyncio.gather(*self._timers, *serving, return_exceptions=True)
 
-    def _later(self, after_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    def _later(self, after_s: float, work: Callable[[], None]) -> None:
         async def run() -> None:
             await self._clock.sleep(after_s)
-            await work()
+            work()
 
         timer = asyncio.create_task(run())
         self._timers.add(timer)
         timer.add_done_callback(self._timers.discard)
 
-    async def _resume(self, account: str, lane: _Lane) -> None:
+    def _resume(self, lane: _Lane) -> None:
         lane.paused = False
-        await self._serve(account, lane)
+        self._stir(lane)
 
-    async def _serve(self, account: str, lane: _Lane) -> None:
-        async with lane.turning:
-            full: set[str] = set()
-            while not lane.paused and lane.active < lane.allowed:
-                if (found := self._next(lane, full)) is None:
-                    return
-                caller, waiter = found
-                if not await self._slots.acquire(account, waiter.model, waiter.submission):
-                    full.add(waiter.model)
-                    continue
-                lane.callers[caller].remove(waiter)
-                lane.callers.move_to_end(caller)
-                self._count(account, lane, -1)
+    def _stir(self, lane: _Lane) -> None:
+        """Something has changed: see who can go."""
+        lane.stirred = True
+        if lane.serving is None:
+            lane.serving = asyncio.create_task(self._serve(lane), name=f"queue {lane.account}")
+
+    async def _serve(self, lane: _Lane) -> None:
+        try:
+            while lane.stirred:
+                lane.stirred = False
+                while lane.freed:
+                    await self._slots.release(lane.freed.popleft())
+                await self._grant(lane)
+        finally:
+            lane.serving = None
+
+    async def _grant(self, lane: _Lane) -> None:
+        full: set[str] = set()
+        while not lane.paused and lane.active < lane.allowed and (waiter := _next(lane, full)) is not None:
+            if not await self._slots.acquire(lane.account, waiter.model, waiter.submission):
+                full.add(waiter.model)
+            elif waiter.granted.done():
+                # It left meanwhile. Its slot goes back before anybody else is served, as it may have come again.
+                lane.freed.append(waiter.submission)
+                lane.stirred = True
+                return
+            else:
                 lane.active += 1
-                if waiter.granted.cancelled():
-                    await self._slots.release(waiter.submission)
-                    lane.active -= 1
-                else:
-                    waiter.granted.set_result(None)
+                self._leave(lane, waiter)
+                if waiter.caller in lane.callers:
+                    lane.callers.move_to_end(waiter.caller)
+                waiter.granted.set_result(None)
 
-    @staticmethod
-    def _next(lane: _Lane, full: set[str]) -> tuple[str, _Waiter] | None:
-        for caller, line in lane.callers.items():
-            for waiter in line:
-                if waiter.model not in full:
-                    return caller, waiter
-        return None
+    def _leave(self, lane: _Lane, waiter: _Waiter) -> None:
+        line = lane.callers[waiter.caller]
+        line.remove(waiter)
+        if not line:
+            del lane.callers[waiter.caller]
+        self._count(lane, -1)
 
-    def _count(self, account: str, lane: _Lane, change: int) -> None:
+    def _count(self, lane: _Lane, change: int) -> None:
         lane.waiting += change
-        self._depth(account, lane.waiting)
+        self._depth(lane.account, lane.waiting)
+
+
+def _next(lane: _Lane, full: set[str]) -> _Waiter | None:
+    for line in lane.callers.values():
+        for waiter in line:
+            if waiter.model not in full and not waiter.granted.done():
+                return waiter
+    return None

@@ -1,49 +1,22 @@
 """
 Who owns the jobs: starts them, lets the same request join them, keeps their results, drains them at the end.
 
-A request joins instead of paying again when it carries a known Idempotency-Key, when an identical job is undelivered
-and nobody waits for it any more, or when it declares itself a resend.
+A job stays in hand while it runs or somebody is being answered from it; after that the ledger alone remembers it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 
-from gateway.domain.blob import Blob
-from gateway.domain.errors import GatewayError, KeyReused, Paid, QueueFull, ShuttingDown
-from gateway.jobs.job import Job
-from gateway.jobs.submission import Submission, Tools
-from gateway.platforms.contract import Plan, Platform
-from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, State
-
-# A lost answer may still be cured by its webhook or a person; until then the same request gets the same answer.
-UNKNOWN_REPLAY_S = 900.0
-# Some clients repeat any 5xx within seconds, whatever the headers say.
-FAILED_REPLAY_S = 30.0
-# Delivered means handed to the kernel. A client that lost the last bytes sends again within seconds.
-RESEND_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """
-    A request ready to be worked.
-
-    `key` is its Idempotency-Key, `resend` whether it declares itself a repetition; `inputs` are the blobs it holds,
-    which the supervisor takes over; `deadline` is monotonic.
-    """
-
-    caller: str
-    fingerprint: str
-    key: str | None
-    resend: bool
-    platform: Platform
-    plan: Plan
-    reply: ReplySpec
-    inputs: Sequence[Blob]
-    deadline: float
+from gateway.domain.errors import QueueFull, ShuttingDown
+from gateway.jobs import join
+from gateway.jobs.job import Job, Order
+from gateway.jobs.submission import Submission
+from gateway.jobs.tools import Tools
+from gateway.platforms.contract import Platform
+from gateway.stores.contract import Found, JobRecord, Made, State
 
 
 class JobHandle:
@@ -58,8 +31,8 @@ class JobHandle:
     async def delivered(self) -> None:
         """The answer has been written completely."""
         if self._held:
-            self._let_go()
             await self._supervisor.delivered(self.job)
+            self._let_go()
 
     async def abandon(self) -> None:
         """Nobody waits here any more. Ends the job only if no money can have been spent."""
@@ -70,6 +43,7 @@ class JobHandle:
     def _let_go(self) -> None:
         self._held = False
         self.job.waiters -= 1
+        self._supervisor.put_down(self.job)
 
 
 class Supervisor:
@@ -92,6 +66,7 @@ class Supervisor:
         self._tools, self._new_id, self._owner = tools, new_id, owner
         self._retention_s, self._crashed = retention_s, crashed
         self._live: dict[str, Job] = {}
+        self._put_down = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -121,34 +96,50 @@ class Supervisor:
     async def start(self, order: Order) -> JobHandle:
         """Join a job or start one. Raises: KeyReused, QueueFull, ShuttingDown."""
         try:
-            while (found := await self._find(order)) is None:
-                # The look-up may have let others in; whoever finds nothing and is still alone starts the job.
-                if self._live_match(order) is None:
+            while True:
+                before = self._put_down
+                if (found := await self._find(order)) is not None:
+                    break
+                # The look-up may have let others in or out; only who was alone starts the job.
+                if before == self._put_down and join.live(self._live.values(), order) is None:
                     return self._new(order)
         except BaseException:
-            _release(order.inputs)
+            for blob in order.inputs:
+                blob.release()
             raise
-        _release(order.inputs)
+        for blob in order.inputs:
+            blob.release()
         job, how = found
         self._tools.metrics.duplicates_prevented(how).inc()
         return JobHandle(self, job, how)
 
     async def delivered(self, job: Job) -> None:
-        if job.finished:
+        """Somebody has the whole answer. A job with pictures still to come is not delivered."""
+        if job.finished and any(isinstance(result, Made) for result in job.results):
+            job.delivered = True
             await self._tools.ledger.delivered(job.record.id)
-            await self._settle(job, delivered=True)
+            await self._settle(job)
 
     async def abandoned(self, job: Job) -> None:
         if job.waiters:
             return
-        if not job.intended:
-            job.cancel()
-        elif job.finished:
-            await self._settle(job, delivered=False)
+        if not job.finished:
+            job.cancel_if_free()
+        elif not job.delivered:
+            await self._settle(job)
+
+    def put_down(self, job: Job) -> None:
+        """Forget a job that has ended and that nobody is being answered from."""
+        if job.finished and not job.waiters and job.record.id in self._live:
+            del self._live[job.record.id]
+            self._put_down += 1
 
     async def sweep(self) -> None:
         """Forget what has passed its time, and count what is open."""
-        await self._tools.ledger.prune(self._forget)
+        now = self._tools.clock.wall()
+        await self._tools.ledger.prune(
+            lambda found: found.job.id not in self._live and join.forgettable(found, now, self._retention_s)
+        )
         states = await self._tools.ledger.count()
         self._tools.metrics.jobs_unknown.set(states.get(State.UNKNOWN, 0))
         self._tools.metrics.jobs_parked.set(states.get(State.PARKED, 0))
@@ -156,65 +147,53 @@ class Supervisor:
     async def drain(self, limit_s: float) -> int:
         """Take nothing new, let running jobs end within `limit_s` seconds; returns how many were left."""
         self._draining = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=limit_s)
+        with suppress(TimeoutError):
+            await self._tools.clock.within(limit_s, self._until_idle())
         left = [job for job in self._live.values() if not job.finished]
         for job in left:
             job.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
+        await self._until_idle()
         return len(left)
+
+    async def _until_idle(self) -> None:
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     # Starting.
 
     def _new(self, order: Order) -> JobHandle:
-        plan = order.plan
-        self.admit(order.platform, plan.target.model, len(plan.calls), order.deadline - self._tools.clock.now())
+        target, count = order.plan.target, len(order.plan.calls)
+        self.admit(order.platform, target.model, count, order.deadline - self._tools.clock.now())
         record = JobRecord(
             id=self._new_id(),
             caller=order.caller,
             fingerprint=order.fingerprint,
             key=order.key,
             platform=order.platform.name,
-            model=plan.target.model,
-            n=len(plan.calls),
+            model=target.model,
+            n=count,
             reply=order.reply,
             created=self._tools.clock.wall(),
         )
-        job = Job(record, order.inputs)
+        job = self._live[record.id] = Job(record, order.inputs)
         handle = JobHandle(self, job, None)
-        self._live[record.id] = job
-        task = asyncio.create_task(self._run(job, order), name=record.id)
+        job.begin(
+            [Submission(self._tools, order, job, index, self._owner).run for index in range(count)], self._crashed
+        )
+        task = asyncio.create_task(self._see_through(job), name=record.id)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return handle
 
-    async def _run(self, job: Job, order: Order) -> None:
-        works = [
-            Submission(
-                self._tools,
-                order.platform,
-                order.plan,
-                job.record,
-                index,
-                owner=self._owner,
-                deadline=order.deadline,
-                intended=job.intend,
-                accepted=job.accepted,
-                spent=job.spent,
-            ).run
-            for index in range(job.record.n)
-        ]
-        try:
-            await job.run(works, self._crashed)
-        finally:
-            del self._live[job.record.id]
-        if not job.waiters:
-            await self._settle(job, delivered=False)
+    async def _see_through(self, job: Job) -> None:
+        await job.until_over()
+        self.put_down(job)
+        if not job.waiters and not job.delivered:
+            await self._settle(job)
 
-    async def _settle(self, job: Job, *, delivered: bool) -> None:
+    async def _settle(self, job: Job) -> None:
         """Where finished pictures rest: spare ones in memory while there is room, all others on disk."""
-        lasting = not delivered or job.record.key is not None or job.record.reply.response_format == "url"
+        lasting = not job.delivered or job.record.key is not None or job.record.reply.response_format == "url"
         for result in job.results:
             if isinstance(result, Made):
                 if lasting:
@@ -225,53 +204,18 @@ class Supervisor:
     # Joining.
 
     async def _find(self, order: Order) -> tuple[Job, str] | None:
-        if (live := self._live_match(order)) is not None:
-            return live
-        if order.key is not None:
-            for found in await self._tools.ledger.find(order.caller, key=order.key):
-                self._same(order, found.job)
-                if found.over and not _unpaid(found) and self._complete(found):
-                    return Job.over(found), "key"
+        if (found := join.live(self._live.values(), order)) is not None:
+            return found
+        wanted = {"key": order.key} if order.key is not None else {"fingerprint": order.fingerprint}
+        rows = [
+            found for found in await self._tools.ledger.find(order.caller, **wanted) if found.job.id not in self._live
+        ]
+        if (over := join.ended(rows, order, self._tools.clock.wall(), self._kept)) is None:
             return None
-        for found in await self._tools.ledger.find(order.caller, fingerprint=order.fingerprint):
-            if found.over and self._joinable(found, order.resend):
-                return Job.over(found), "resend" if order.resend else "orphan"
-        return None
+        job, how = Job.over(over[0]), over[1]
+        return self._live.setdefault(job.record.id, job), how
 
-    def _live_match(self, order: Order) -> tuple[Job, str] | None:
-        mine = [job for job in self._live.values() if job.record.caller == order.caller]
-        if order.key is not None:
-            for job in mine:
-                if job.record.key == order.key:
-                    self._same(order, job.record)
-                    return job, "key"
-            return None
-        same = [job for job in mine if job.record.fingerprint == order.fingerprint]
-        if orphan := next((job for job in same if not job.waiters), None):
-            return orphan, "orphan"
-        return (same[0], "resend") if same and order.resend else None
-
-    @staticmethod
-    def _same(order: Order, record: JobRecord) -> None:
-        if record.fingerprint != order.fingerprint:
-            raise KeyReused(
-                "This Idempotency-Key was used with another request. Send a new key with a new request, or the same request "
-                "with the old key."
-            )
-
-    def _joinable(self, found: Found, resend: bool) -> bool:
-        age = self._tools.clock.wall() - found.changed
-        states = {row.state for row in found.rows.values()}
-        if State.STORED in states:
-            return self._complete(found)
-        if State.DELIVERED in states:
-            return resend and age < RESEND_S and self._complete(found)
-        if State.UNKNOWN in states:
-            return age < UNKNOWN_REPLAY_S
-        paid = any(row.error is not None and row.error.paid is not Paid.NO for row in found.rows.values())
-        return paid and age < FAILED_REPLAY_S
-
-    def _complete(self, found: Found) -> bool:
+    def _kept(self, found: Found) -> bool:
         """True when every picture that was made is still there."""
         for row in found.rows.values():
             if row.made is not None:
@@ -280,24 +224,3 @@ class Supervisor:
                     return False
                 blob.release()
         return True
-
-    def _forget(self, found: Found) -> bool:
-        age = self._tools.clock.wall() - found.changed
-        if found.job.key is None and found.delivered:
-            return age > RESEND_S
-        return age > (0 if _unpaid(found) else self._retention_s)
-
-
-def _unpaid(found: Found) -> bool:
-    """True when nothing was made and nothing can have been charged: as if it had never been."""
-    return all(row.state is State.NOT_ACCEPTED for row in found.rows.values())
-
-
-def _release(blobs: Sequence[Blob]) -> None:
-    for blob in blobs:
-        blob.release()
-
-
-def worst(errors: Sequence[GatewayError]) -> GatewayError:
-    """The error that tells the client most: what may have been paid before what was refused before the rest."""
-    return max(errors, key=lambda e: (e.paid is not Paid.NO, e.code == "moderation_blocked", not e.hopeful))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.routing.settings import RouteSettings
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -29,6 +31,16 @@ class Rules:
 
     routes: Mapping[str, tuple[Offer, ...]]
     openai_names: bool = True
+
+    @classmethod
+    def of(cls, settings: RouteSettings, offers: Mapping[str, Offer]) -> Rules:
+        """A route the settings leave out goes to the relay; edits without one to the first platform. `offers` by id."""
+        relay = tuple(name for name, offer in offers.items() if offer.relays)[:1]
+        names = {
+            "images.edits": settings.edits or relay or tuple(offers)[:1],
+            "images.generations": settings.generations or relay,
+        }
+        return cls({route: tuple(offers[name] for name in ids) for route, ids in names.items()}, settings.openai_names)
 
 
 @dataclass(frozen=True, slots=True)

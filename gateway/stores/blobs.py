@@ -14,6 +14,8 @@ from gateway.stores.spool import Room, Spool
 
 # A thread hop costs about 50 µs: files are written and read in pieces of this size.
 PIECE = 256 * 1024
+# What all uploads together may hold in memory on its way to files; past it they write smaller pieces.
+UNWRITTEN = 8 * 1024 * 1024
 # What slow networks bring in a kilobyte at a time is kept and handed on in pieces of this size.
 GATHER = 64 * 1024
 
@@ -121,7 +123,9 @@ class BlobWriter:
         if self._file is None:
             self._to_disk(len(chunk))
         self._pending += len(chunk)
-        if self._pending >= PIECE:
+        spool = self._room.spool
+        spool.unwritten += len(chunk)
+        if self._pending >= PIECE or spool.unwritten > UNWRITTEN:
             await self._flush()
 
     async def finish(self, media_type: str, pixels: Pixels) -> SpooledBlob:
@@ -141,10 +145,15 @@ class BlobWriter:
 
     def discard(self) -> None:
         """Give everything back; harmless after `finish` has failed."""
+        self._settle()
         if self._file is not None:
             os.close(self._file)
         self._room.spool.give("memory" if self._file is None else "disk", self.length)
         self._parts, self._small, self.length, self._file = [], bytearray(), 0, None
+
+    def _settle(self) -> None:
+        self._room.spool.unwritten -= self._pending
+        self._pending = 0
 
     def _keep(self, chunk: bytes) -> None:
         if len(chunk) < GATHER // 4:
@@ -172,16 +181,19 @@ class BlobWriter:
             self._room.spool.take("disk", earlier, force=True)
             self._room.spool.give("memory", earlier)
         self._pending = earlier
+        self._room.spool.unwritten += earlier
 
     async def _flush(self) -> None:
         self._join()
-        parts, self._parts, self._pending = self._parts, [], 0
+        parts, self._parts = self._parts, []
         file = self._file
         assert file is not None
         try:
             await self._room.spool.in_thread(lambda: _write(file, parts))
         except OSError as error:
             raise _full(error) from error
+        finally:
+            self._settle()
 
 
 def _write(file: int, parts: list[bytes]) -> None:

@@ -89,9 +89,9 @@ class Found:
 
     @property
     def over(self) -> bool:
-        """True when every submission has reached an end."""
+        """True when every submission that was ever intended has reached an end."""
         ends = (State.STORED, State.DELIVERED, State.FAILED, State.UNKNOWN, State.NOT_ACCEPTED, State.LOST)
-        return len(self.rows) == self.job.n and all(row.state in ends for row in self.rows.values())
+        return bool(self.rows) and all(row.state in ends for row in self.rows.values())
 
     @property
     def delivered(self) -> bool:
@@ -117,7 +117,10 @@ class Ledger(Protocol):
         """An end: NOT_ACCEPTED, UNKNOWN, FAILED or LOST."""
         ...
 
-    async def delivered(self, job: str) -> None: ...
+    async def delivered(self, job: str) -> None:
+        """What is stored has reached the client. A job nobody knows has nothing to deliver."""
+        ...
+
     async def adopt(self, job: str, owner: int) -> Found:
         """Make `owner` the only one who may write this job's rows."""
         ...

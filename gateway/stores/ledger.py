@@ -38,6 +38,8 @@ class MemoryLedger:
                 self._index.setdefault(place, {})[job.id] = None
         if index in entry.rows:
             raise Conflict(f"{job.id}/{index} has been intended before")
+        if any(row.owner != owner for row in entry.rows.values()):
+            raise Conflict(f"{job.id} belongs to another owner than {owner}")
         entry.rows[index] = Submission(State.INTENT, owner)
         entry.changed = self._now()
 
@@ -57,7 +59,8 @@ class MemoryLedger:
         self._move(job, index, owner, OPEN, state, error=error)
 
     async def delivered(self, job: str) -> None:
-        entry = self._jobs[job]
+        if (entry := self._jobs.get(job)) is None:  # nothing of it was ever intended, or it is forgotten
+            return
         for index, row in entry.rows.items():
             if row.state is State.STORED:
                 entry.rows[index] = replace(row, state=State.DELIVERED)
@@ -68,7 +71,7 @@ class MemoryLedger:
         for index, row in entry.rows.items():
             if row.owner >= owner:
                 raise Conflict(f"{job}/{index} belongs to owner {row.owner}")
-            entry.rows[index] = replace(row, owner=owner)
+        entry.rows = {index: replace(row, owner=owner) for index, row in entry.rows.items()}
         return entry.found()
 
     async def find(self, caller: str, *, fingerprint: str | None = None, key: str | None = None) -> tuple[Found, ...]:
@@ -105,9 +108,8 @@ class MemoryLedger:
         row = entry.rows[index]
         if row.state not in before or row.owner != owner:
             raise Conflict(f"{job}/{index} is {row.state} of owner {row.owner}: not to {after} by {owner}")
-        entry.rows[index] = Submission(
-            after, owner, ticket or row.ticket, made or row.made, error if error is not None else row.error
-        )
+        # An error belongs to the end that it caused: a lost answer that was found again leaves none behind.
+        entry.rows[index] = Submission(after, owner, ticket or row.ticket, made or row.made, error)
         entry.changed = self._now()
 
 

@@ -8,7 +8,7 @@ a client or a vendor, so the number of series is a function of the configuration
 from __future__ import annotations
 
 import platform as machine
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -77,7 +77,11 @@ class Catalogue:
         )
         self.images = count("images_total", "Pictures delivered", "platform", "model")
         self.image_bytes = count("image_bytes_total", "Picture bytes received and delivered", "direction")
+        for direction in ("received", "delivered"):
+            self.image_bytes(direction)
         self.memory_budget = gauge("memory_budget_bytes", "The memory budget for picture bytes", "kind")
+        for kind in ("limit", "held"):
+            self.memory_budget(kind)
         self.spool = gauge("spool_bytes", "Picture bytes held in unlinked files")()
         self.jobs_unknown = gauge("jobs_unknown", "Submissions that may have been accepted, without an answer")()
         self.jobs_parked = gauge("jobs_parked", "Paid submissions older than the maximum age, asked after sparsely")()
@@ -85,10 +89,24 @@ class Catalogue:
         self.duplicates_prevented = count(
             "duplicate_submissions_prevented_total", "Requests that joined a job instead of paying again", "reason"
         )
+        for reason in ("key", "resend", "orphan"):
+            self.duplicates_prevented(reason)
         self.vendor_fields_unknown = count(
             "vendor_fields_unknown_total", "Vendor answers with a word that is in no documentation", "platform"
         )
         gauge("build_info", "Which gateway this is", "version", "python")(__version__, machine.python_version()).set(1)
+
+    def expect(self, platform: str, models: Iterable[str]) -> None:
+        """Make the series of a platform before its first request: a rate misses an event that makes its own."""
+        self.queue_depth(platform)
+        self.results_lost(platform)
+        self.vendor_fields_unknown(platform)
+        for model in models:
+            self.submissions(platform, model, "ok")
+            self.submissions_active(platform, model)
+            self.images(platform, model)
+            for stage in ("input", "output"):
+                self.moderated(platform, model, stage)
 
     def _counter(self, name: str, text: str, *labels: str) -> Family[Counter]:
         return Family(Counter(f"gateway_{name}", text, labels, registry=self.registry))

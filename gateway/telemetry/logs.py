@@ -11,14 +11,15 @@ import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any, TextIO
+from urllib.parse import quote
 
 import orjson
 import structlog
 
 LONGEST = 2048
 # Links may be signed: their query goes.
-QUERY = re.compile(r"(https?://[^\s?\"'<>]{1,2000})\?[^\s\"'<>)]*")
-BEARER = re.compile(r"(?i)\b(bearer\s+|x-key[:=]\s*)[^\s,;\"']+")
+QUERY = re.compile(r"(https?://[^\s?\"'<>]{1,2000})\?[^\s\"'<>]*")
+BEARER = re.compile(r"(?i)(\bbearer\s+|\bx-key[\"']?\s*[:=]\s*[\"']?|[?&]sig(?:nature)?=)[^\s,;\"']+")
 HIDDEN = "***"
 
 
@@ -27,7 +28,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # A secret of a few characters would tear holes into innocent words.
-        found = sorted({s for s in secrets if len(s) >= 6}, key=len, reverse=True)
+        known = {s for s in secrets if len(s) >= 6}
+        found = sorted(known | {quote(s, safe="") for s in known}, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, found))) if found else None
 
     def __call__(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -37,7 +39,10 @@ class Redactor:
         if self._secrets:
             text = self._secrets.sub(HIDDEN, text)
         text = BEARER.sub(rf"\1{HIDDEN}", QUERY.sub(rf"\1?{HIDDEN}", text))
-        return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+        # A stray byte in a header comes as a lone surrogate, which no stream takes.
+        text = text.encode("utf-8", "backslashreplace").decode()
+        # Of a traceback both ends count.
+        return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
     def _clean(self, value: Any) -> Any:
         match value:
@@ -63,7 +68,7 @@ def configure(secrets: Iterable[str], *, readable: bool | None = None, stream: T
         Redactor(secrets),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=True)
+        structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
         if readable
         else structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode())
     )

@@ -11,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.domain.blob import Link
+from gateway.domain.errors import OutOfRoom
 from gateway.domain.hosts import PrivateHosts, read_foreign
 from gateway.domain.size import Pixels
 from gateway.imaging.probe import NotAnImage, Prober
@@ -22,16 +23,13 @@ from gateway.upstream.session import client
 CAP = 64 * 1024 * 1024
 TIMES = aiohttp.ClientTimeout(total=120, sock_connect=5, sock_read=15)
 
-# What a storage service says once a signed link is over.
-EXPIRED = frozenset({401, 403, 404, 410})
-
 
 class FetchFailed(Exception):
-    """The picture did not arrive whole. `expired`: a fresh link may help. `status`: 0 when there was no answer."""
+    """The picture did not arrive whole. `status` is what was answered, 0 when no whole answer came."""
 
-    def __init__(self, why: str, *, expired: bool = False, status: int = 0) -> None:
+    def __init__(self, why: str, *, status: int = 0) -> None:
         super().__init__(why)
-        self.expired, self.status = expired, status
+        self.status = status
 
 
 class Download:
@@ -64,12 +62,15 @@ class Download:
             return await self._fetch(session, url)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise FetchFailed(f"{type(error).__name__} from {url.host}{' (private)' if inside else ''}") from error
+        except OutOfRoom as error:
+            # Its words are for a client who has paid nothing yet.
+            raise FetchFailed(f"no room on disk: {error.detail}") from error
 
     async def _fetch(self, session: aiohttp.ClientSession, url: URL) -> SpooledBlob:
         async with session.get(url, allow_redirects=False) as response:
             status = response.status
             if status != 200:
-                raise FetchFailed(f"{url.host} answered {status}", expired=status in EXPIRED, status=status)
+                raise FetchFailed(f"{url.host} answered {status}", status=status)
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise FetchFailed(f"{url.host} sent an encoded picture", status=status)
             expected = response.content_length or 0

@@ -12,18 +12,20 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from aiohappyeyeballs import AddrInfoType
 
+# All of IPv6 that has been handed out for the public internet; NAT64, multicast and site-local addresses lie outside.
+# https://www.iana.org/assignments/ipv6-address-space
+UNICAST = ip_network("2000::/3")
 REFUSED = tuple(
     ip_network(net)
     for net in (
-        "64:ff9b::/96",  # NAT64 embeds any IPv4 address
-        "64:ff9b:1::/48",
         "2002::/16",  # 6to4 embeds any IPv4 address
         "2001::/32",  # Teredo
+        "3fff::/20",  # documentation
         "100.64.0.0/10",  # carrier-grade NAT
         "168.63.129.16/32",  # Azure's host endpoint
         "192.0.0.0/24",  # Oracle's metadata endpoint lives here
+        "192.88.99.0/24",  # 6to4 relays
         "224.0.0.0/4",
-        "ff00::/8",
     )
 )
 
@@ -44,4 +46,5 @@ def is_public(address: str) -> bool:
     read = ip_address(address.partition("%")[0])
     if isinstance(read, IPv6Address) and read.ipv4_mapped is not None:
         read = read.ipv4_mapped
-    return read.is_global and not any(read in net for net in REFUSED if net.version == read.version)
+    known = read.version == 4 or read in UNICAST
+    return known and read.is_global and not any(read in net for net in REFUSED if net.version == read.version)

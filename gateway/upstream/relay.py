@@ -8,6 +8,7 @@ or repeated, except that the client library sends a GET once more when a kept co
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 
@@ -21,6 +22,7 @@ from gateway.platforms.openai import OpenAi
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream import hop
 from gateway.upstream.upload import Invite, Upload
+from gateway.upstream.watch import Watch
 from gateway.wire.call import Answer
 
 NETWORK = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
@@ -38,6 +40,8 @@ KEEP_ALIVE_S = 15.0
 # Longest header line taken from a platform, in bytes; content security policies outgrow the library's 8 KiB.
 HEADER_CAP = 64 * 1024
 
+# What the client library takes in an answer's head and refuses to write, at the cost of the answer that follows.
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -90,8 +94,7 @@ class Relay:
 
         Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, TooSlow, InternalError;
         ConnectionError when the client does not take the answer. After a fault in mid-answer the client's connection
-        is closed.
-        Cancelling closes the connection to the platform.
+        is closed. Cancelling closes the connection to the platform.
         """
         upload = Upload(request, body, invite, self._stall_s)
         headers = hop.towards_platform(request.headers, platform.next_key())
@@ -150,6 +153,8 @@ class Relay:
     async def _pass_back(
         self, upstream: aiohttp.ClientResponse, request: web.Request, platform: OpenAi
     ) -> web.StreamResponse:
+        if upstream.status < 200 or CONTROL.search("".join((upstream.reason or "", *upstream.headers.values()))):
+            raise _lost(platform, "an answer that cannot be passed on", "malformed head")
         response = web.StreamResponse(
             status=upstream.status, reason=upstream.reason, headers=hop.towards_client(upstream.headers)
         )
@@ -157,29 +162,23 @@ class Relay:
         if not framed:
             response.force_close()
         await response.prepare(request)
-        while True:
-            try:
-                chunk = await self._read(upstream)
-            except NETWORK as error:
-                _cut(request, framed=framed)
-                raise AnswerLost(
-                    f"Platform {platform.name!r} broke off its answer.", detail=type(error).__name__, paid=Paid.MAYBE
-                ) from None
-            if not chunk:
-                break
-            await response.write(chunk)
+        with Watch(upstream.content, self._look_every_s, lambda: _broken(upstream)):
+            while True:
+                try:
+                    chunk = await upstream.content.readany()
+                except NETWORK as error:
+                    _cut(request, framed=framed)
+                    raise _lost(platform, "half an answer", type(error).__name__) from None
+                if not chunk:
+                    break
+                await response.write(chunk)
         await response.write_eof()
         return response
 
-    async def _read(self, upstream: aiohttp.ClientResponse) -> bytes:
-        while True:
-            try:
-                async with asyncio.timeout(self._look_every_s):
-                    return await upstream.content.readany()
-            except TimeoutError:
-                # When chunks stop making sense, the library closes the connection and leaves the reader waiting.
-                if upstream.connection is None or upstream.connection.transport is None:
-                    raise aiohttp.ClientPayloadError("malformed chunk") from None
+
+def _broken(upstream: aiohttp.ClientResponse) -> Exception | None:
+    gone = upstream.connection is None or upstream.connection.transport is None
+    return aiohttp.ClientPayloadError("malformed chunk") if gone and not upstream.content.is_eof() else None
 
 
 def _cut(request: web.Request, *, framed: bool) -> None:
@@ -202,9 +201,12 @@ def _fault(error: Exception, platform: OpenAi, method: str, *, sent: bool) -> Ga
         return PlatformUnreachable(f"No connection to platform {platform.name!r}.", detail=detail)
     if not sent or method in SAFE:
         return PlatformUnreachable(f"Platform {platform.name!r} closed the connection.", detail=detail)
+    return _lost(platform, "no answer", detail)
+
+
+def _lost(platform: OpenAi, got: str, detail: str) -> AnswerLost:
     return AnswerLost(
-        f"Platform {platform.name!r} took the request and closed the connection without an answer."
-        " It may have been charged for.",
+        f"Platform {platform.name!r} took the request and gave {got}. It may have been charged for.",
         detail=detail,
         paid=Paid.MAYBE,
     )

@@ -83,7 +83,10 @@ class Session:
                 allow_redirects=False,
                 upload_tracker=tracker,
             ) as response:
-                return Answered(Answer(response.status, response.headers, await _body(response)))
+                answer = Answer(response.status, response.headers, await _body(response))
+                if answer.status >= 500 and not _complete(tracker):
+                    return NotSent(f"answered {answer.status} before the body was written")
+                return Answered(answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             why = f"{type(error).__name__}: {error}"
             if isinstance(error, ClientConnectorError | ConnectionTimeoutError) or not _complete(tracker):

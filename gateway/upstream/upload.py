@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
 from gateway.domain.blob import Blob
 from gateway.domain.errors import GatewayError, InternalError, InvalidRequest, TooSlow
+from gateway.upstream.watch import Watch
 
 Invite = Callable[[web.Request], None]
 
@@ -26,6 +26,8 @@ class Upload:
         self.empty = body is None and not request.body_exists
         self.complete = self.empty
         self.fault: GatewayError | None = None
+        self._waiting, self._reads = True, 0
+        self._looked_at: int | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
@@ -35,23 +37,29 @@ class Upload:
             else:
                 if self._invite is not None:
                     self._invite(self._request)
-                while chunk := await self._read():
-                    yield chunk
+                stream = self._request.content
+                with Watch(stream, self._stall_s, self._stalled):
+                    while chunk := await stream.readany():
+                        self._waiting = False
+                        yield chunk
+                        self._waiting = True
+                        self._reads += 1
         except Exception as error:
             self.fault = self._blame(error)
             raise
         self.complete = True
 
-    async def _read(self) -> bytes:
-        try:
-            async with asyncio.timeout(self._stall_s):
-                return await self._request.content.readany()
-        except TimeoutError:
-            raise TooSlow("The upload stalled; the connection is closed.") from None
+    def _stalled(self) -> TimeoutError | None:
+        """An error when this read was already waiting at the last look; time that the platform takes does not count."""
+        now = self._reads if self._waiting else None
+        before, self._looked_at = self._looked_at, now
+        return TimeoutError() if now is not None and now == before else None
 
     def _blame(self, error: Exception) -> GatewayError:
         if isinstance(error, GatewayError):
             return error
+        if isinstance(error, TimeoutError):
+            return TooSlow("The upload stalled; the connection is closed.")
         detail = f"{type(error).__name__}: {error}"
         if self._body is not None:
             return InternalError("The gateway could not read back what it had received.", detail=detail)

@@ -19,13 +19,12 @@ from tests.bench.table import Row, lines
 
 
 async def measure(effort: scenes.Effort) -> list[Row]:
-    rows = []
+    rows, started = [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with staged(Path(folder)) as stage:
             async for row in scenes.Scenes(stage, effort).rows():
                 rows.append(row)
-                print(f"\r\x1b[K{row.name}", end="", file=sys.stderr, flush=True)
-    print("\r\x1b[K", end="", file=sys.stderr)
+                print(f"{time.monotonic() - started:5.0f} s  {row.name}", file=sys.stderr, flush=True)
     return rows
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 EVERY_S = 0.001
 
 
-async def listen(path: str) -> None:
-    await asyncio.start_unix_server(_sample, path)
+async def listen(path: str) -> asyncio.Server:
+    """Lives as long as somebody holds it."""
+    return await asyncio.start_unix_server(_sample, path)
 
 
 @asynccontextmanager
@@ -57,7 +58,7 @@ def main() -> None:
 
     class Watched(Gateway):
         async def __aenter__(self) -> Gateway:
-            await listen(path)
+            self.listener = await listen(path)
             return await super().__aenter__()
 
     serve.Gateway = Watched  # type: ignore[misc]

@@ -65,8 +65,10 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def main(port: int, urls: dict[str, str], pauses: str) -> None:
-    await listen(pauses)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with (
+        await listen(pauses),
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+    ):
         reference = Reference(urls, session)
         app = web.Application(client_max_size=CAP)
         app.router.add_get("/healthz", healthz)

@@ -105,7 +105,10 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             idle=(max(m for _, m in ours), max(m for _, m in theirs)),
             _urls=urls,
         )
-        await asyncio.gather(*(_teach(process, model) for process in running for model in EMULATORS))
+        models = (tuple(EMULATORS), ("large",), ("timed",), ("large",), ())
+        await asyncio.gather(
+            *(_teach(process, model) for process, used in zip(running, models, strict=True) for model in used)
+        )
         yield stage
 
 
@@ -117,7 +120,7 @@ async def _teach(process: Process, model: str) -> None:
     for _ in range(60):
         answers = await load.loop(process.port, edit.make, edit.check, at_once=6)
         typical = sorted(answer.seconds for answer in answers)[3]
-        settled = settled + 1 if typical < 0.4 + (TIMED_S if model == "timed" else 0) else 0
+        settled += typical < 0.4 + (TIMED_S if model == "timed" else 0)
         if settled == 5:
             return
     raise BenchFailed(f"edits of {model!r} still take {typical:.1f} s")

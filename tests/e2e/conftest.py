@@ -8,8 +8,7 @@ import json
 import subprocess
 import sys
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,7 +123,9 @@ class Client:
 
     async def _ask(self, call: str, *, at: str | None = None, key: str = KEY, **told: Any) -> dict[str, Any]:
         base_url = (at or self.stand["plain"]) + "/v1"
-        return await self.driver.ask({"mode": self.library.mode, "base_url": base_url, "key": key, "call": call, **told})
+        return await self.driver.ask(
+            {"mode": self.library.mode, "base_url": base_url, "key": key, "call": call, **told}
+        )
 
 
 @pytest.fixture(scope="session")
@@ -132,11 +133,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Five small pictures in the three formats; the first is a PNG of 48 × 32."""
     directory = tmp_path_factory.mktemp("pictures")
     found = []
-    for index, (form, suffix) in enumerate([("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp"), ("PNG", "png")] * 2):
-        path = directory / f"picture {index}.{suffix}"
+    for index, form in enumerate(("PNG", "JPEG", "WEBP", "PNG", "PNG")):
+        path = directory / f"picture {index}.{form.lower()}"
         path.write_bytes(picture(48, 32, form=form, seed=index))
         found.append(str(path))
-    return found[:5]
+    return found
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of about 4 MB: more than any socket buffer holds, and enough for curl to wait for `100 Continue`."""
+    path = tmp_path_factory.mktemp("large") / "large.png"
+    path.write_bytes(picture(1200, 1200, noise=True))
+    return path
 
 
 @pytest.fixture(params=list(SDKS))
@@ -178,7 +187,12 @@ class Truth:
 
     async def accepted(self, prompt: str) -> int:
         """How many paid tasks the prompt became."""
-        return Counter[str]((await self.counts())["accepted_by_prompt"])[prompt]
+        return int((await self.counts())["accepted_by_prompt"].get(prompt, 0))
+
+    async def script(self, fault: str) -> None:
+        """The next call of the fault's stage is spoiled, whoever makes it."""
+        async with self._session.post(f"{self._url}/_emulator/script", json={"fault": fault}) as response:
+            assert response.status == 200
 
     async def tasks(self, prompt: str) -> list[dict[str, Any]]:
         """The tasks of that prompt with what was sent, oldest first."""
@@ -187,18 +201,21 @@ class Truth:
 
 
 @pytest.fixture
-async def truth(stand: dict[str, str]) -> AsyncIterator[Truth]:
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """A plain HTTP client."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as made:
+        yield made
+
+
+@pytest.fixture
+async def truth(stand: dict[str, str], session: aiohttp.ClientSession) -> AsyncIterator[Truth]:
     """The emulator's account; afterwards, nothing it saw may have been dropped in silence or told to the wrong host."""
-    async with aiohttp.ClientSession() as session:
-        told = Truth(session, stand["emulator"])
-        yield told
-        counts = await told.counts()
+    told = Truth(session, stand["emulator"])
+    yield told
+    counts = await told.counts()
     assert counts["ignored_fields"] == {}
     assert counts["leaked_keys"] == 0
     assert counts["strays"] == 0
-
-
-Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
 
 def shown(picture: dict[str, Any]) -> Image.Image:

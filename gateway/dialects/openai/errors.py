@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.domain.errors import Blame, GatewayError, InvalidImage, Moderated, Paid
+from gateway.domain.errors import (
+    Blame,
+    GatewayError,
+    InvalidImage,
+    MethodNotAllowed,
+    Moderated,
+    Paid,
+    RangeOutside,
+)
 
 REFUSAL = "image_generation_user_error"
 RATE_LIMIT = "rate_limit_error"
@@ -42,6 +50,10 @@ def headers(error: GatewayError) -> dict[str, str]:
         found["retry-after"] = str(max(1, min(60, round(error.retry_after_s))))
     if error.status == 401:
         found["www-authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed) and error.allowed:
+        found["allow"] = ", ".join(error.allowed)
+    if isinstance(error, RangeOutside):
+        found["content-range"] = f"bytes */{error.length}"
     return found
 
 

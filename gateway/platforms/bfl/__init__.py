@@ -34,7 +34,7 @@ class Bfl:
         self._base = settings.base_url.rstrip("/")
         self._settings = settings
         self.private = PrivateHosts.of(self._base, settings.insecure_hosts)
-        self._key_hosts = KeyHosts(frozenset(settings.polling_hosts), self.private)
+        self._key_hosts = KeyHosts(frozenset(map(str.lower, settings.polling_hosts)), self.private)
         self._secrets = {"x-key": settings.api_key.reveal()}
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
@@ -57,7 +57,7 @@ class Bfl:
         return Plan(target, calls, tuple(translation.notes), translation.names)
 
     def read_submit(self, plan: Plan, answer: Answer) -> Outcome:
-        if answer.status != 200:
+        if not 200 <= answer.status < 300:
             return response.read_refused(answer, plan.names)
         by_id = f"{self._base}/v1/get_result?id="
         return response.read_accepted(answer, plan.target.model, self.account, by_id, self._key_hosts.allow)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gateway.domain.hosts import PrivateHosts, read_foreign
 
-DOMAIN = "bfl.ai"
+DOMAIN = re.compile(r"(?:[a-z0-9-]+\.)*bfl\.ai", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,6 @@ class KeyHosts:
         if self.private.allows(url):
             return True
         host = (url.host or "").lower()
-        under = host == DOMAIN or host.endswith("." + DOMAIN)
         delivery = any(label.startswith("delivery") for label in host.split("."))
-        return url.scheme == "https" and url.port == 443 and (host in self.polling or (under and not delivery))
+        own = DOMAIN.fullmatch(host) is not None and not delivery
+        return url.scheme == "https" and url.port == 443 and (host in self.polling or own)

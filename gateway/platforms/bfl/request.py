@@ -28,7 +28,9 @@ class Translation:
 
     def __init__(self, edit: Edit, model: Model, defaults: Mapping[str, str], *, forward_user: bool, lenient: bool):
         self.edit, self.model, self.forward_user, self.lenient = edit, model, forward_user, lenient
-        self.extra = {**defaults, **dict(edit.extra)}
+        # What the client says in OpenAI's words outranks the operator's default for the same thing.
+        outranked = {"aspect_ratio": edit.has("size"), "safety_tolerance": edit.moderation == "low"}
+        self.extra = {name: value for name, value in defaults.items() if not outranked.get(name)} | dict(edit.extra)
         self.fields: Fields = {}
         self.notes: list[Note] = []
         self.names: dict[str, str] = {}
@@ -88,21 +90,20 @@ class Translation:
     def _ratio(self) -> None:
         size, asked = self.edit.size, self.extra.pop("aspect_ratio", None)
         ratio = _checked_ratio(size.ratio if isinstance(size, Pixels) else size, "size")
-        if asked is not None:
-            other = _checked_ratio(_read_ratio(asked), "aspect_ratio")
-            if ratio is not None and other is not None and not _same(ratio, other):
-                raise InvalidField(
-                    f"size asks for {ratio} and aspect_ratio for {other}. Send one of the two.", param="aspect_ratio"
-                )
-            if other is not None:
-                self._send("aspect_ratio", str(other))
-        if ratio is not None and "aspect_ratio" not in self.fields:
-            self._send("aspect_ratio", str(ratio), client="size", note=Note("size", Fate.CONVERTED, str(ratio)))
-        elif self.edit.has("size") and ratio is None:
-            # Left out, the input's own ratio is kept: shown by the before-and-after pairs on the page above.
-            self.notes.append(
-                Note("size", Fate.CONVERTED, "input ratio" if "aspect_ratio" not in self.fields else None)
+        other = _checked_ratio(_read_ratio(asked), "aspect_ratio") if asked is not None else None
+        if ratio is not None and other is not None and not _same(ratio, other):
+            raise InvalidField(
+                f"size asks for {ratio} and aspect_ratio for {other}. Send one of the two.", param="aspect_ratio"
             )
+        # Left out, the input's own ratio is kept: shown by the before-and-after pairs on the page above.
+        told = "input ratio"
+        if chosen := other or ratio:
+            told = self.fields["aspect_ratio"] = str(chosen)
+            self.names["aspect_ratio"] = "aspect_ratio" if other else "size"
+        if self.edit.has("size"):
+            self.notes.append(Note("size", Fate.CONVERTED, told))
+        if asked is not None:
+            self.notes.append(Note("aspect_ratio", Fate.SENT) if other else Note("aspect_ratio", Fate.CONVERTED, told))
 
     def _options(self) -> None:
         self._send("output_format", self.edit.output_format.value)
@@ -113,21 +114,23 @@ class Translation:
         tolerance = self.extra.pop("safety_tolerance", None)
         if tolerance is not None:
             self._send("safety_tolerance", _whole(tolerance, "safety_tolerance", 0, TOLERANCE_HIGHEST))
-        if self.edit.moderation is not None:
-            if self.edit.moderation == "low" and tolerance is None:
-                note = Note("moderation", Fate.CONVERTED, f"safety_tolerance {TOLERANCE_HIGHEST}")
-                self._send("safety_tolerance", TOLERANCE_HIGHEST, client="moderation", note=note)
-            else:
-                self.notes.append(Note("moderation", Fate.CONVERTED, "default" if tolerance is None else None))
+        if self.edit.moderation == "low" and tolerance is None:
+            note = Note("moderation", Fate.CONVERTED, f"safety_tolerance {TOLERANCE_HIGHEST}")
+            self._send("safety_tolerance", TOLERANCE_HIGHEST, client="moderation", note=note)
+        elif self.edit.moderation is not None:
+            exact = any(name == "safety_tolerance" for name, _ in self.edit.extra)
+            self.notes.append(
+                Note("moderation", Fate.IGNORED) if exact else Note("moderation", Fate.CONVERTED, "default")
+            )
 
     def _end_user(self) -> None:
         sent = [name for name in ("user", "safety_identifier") if self.edit.has(name)]
-        if not self.forward_user or self.edit.end_user is None:
-            self.notes += (Note(name, Fate.IGNORED) for name in sent)
-            return
-        if not 1 <= len(self.edit.end_user) <= 256:
-            raise InvalidField("An end user's id has 1 to 256 characters.", param=sent[-1])
-        self._send("user", self.edit.end_user, client=sent[-1])
+        if self.forward_user and sent:
+            name, told = sent.pop(), self.edit.end_user or ""
+            if not 1 <= len(told) <= 256:
+                raise InvalidField("An end user's id has 1 to 256 characters.", param=name)
+            self._send("user", told, client=name)
+        self.notes += (Note(name, Fate.IGNORED) for name in sent)
 
     def _ignore(self) -> None:
         self.notes += (Note(name, Fate.IGNORED) for name in IGNORED if self.edit.has(name))

@@ -7,7 +7,7 @@ HTTPValidationError).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -38,12 +38,14 @@ MISSING = "Task not found"
 PICTURE_COMPLAINTS = ("invalid or corrupted image", "image input", "could not decode", "image size")
 
 
-def read_accepted(answer: Answer, model: str, account: str, fallback_url: str, trusted: Any) -> Outcome:
-    """A 200 to a submission: a ticket, or a riddle. `fallback_url` serves answers that name an id only."""
+def read_accepted(
+    answer: Answer, model: str, account: str, fallback_url: str, trusted: Callable[[str], bool]
+) -> Outcome:
+    """A yes to a submission: a ticket, or a riddle. `fallback_url` serves answers that name an id only."""
     found = _object(answer)
     task, url = found.get("id"), found.get("polling_url")
     if not isinstance(task, str) or not 0 < len(task) <= 256:
-        return Failed(_lost(f"200 without an id: {answer.body[:200]!r}"))
+        return Failed(_lost(f"{answer.status} without an id: {_said(answer)}"))
     if not isinstance(url, str) or not url:
         url = fallback_url + task
     if len(url) > 2048 or not trusted(url):
@@ -59,9 +61,9 @@ def read_accepted(answer: Answer, model: str, account: str, fallback_url: str, t
 
 
 def read_refused(answer: Answer, names: Mapping[str, str]) -> Outcome:
-    """Anything but a 200 to a submission. Only a definite no is unpaid."""
+    """Anything but a 2xx to a submission. Only a definite no is unpaid."""
     status, detail = answer.status, _object(answer).get("detail")
-    private = f"submit answered {status}: {answer.body[:500]!r}"
+    private = f"submit answered {status}: {_said(answer)}"
     error: GatewayError
     if status == 429:
         error = PlatformBusy(
@@ -142,6 +144,25 @@ def _complaint(detail: Any, names: Mapping[str, str], private: str) -> GatewayEr
     return InvalidField("The platform found the request invalid; nothing was charged.", detail=private)
 
 
+def _said(answer: Answer) -> str:
+    """For the log: the vendor's words, without the `input` in which it repeats the client's."""
+    found = _object(answer)
+    match found.get("detail"):
+        case str(text):
+            return _printable(text)
+        case list(complaints):
+            told = [c for c in complaints[:8] if isinstance(c, dict)]
+            return "; ".join(f"{_place(c.get('loc'))}: {_printable(c.get('msg'))}" for c in told)
+    if found or answer.body[:1] in (b"{", b"["):
+        return f"{len(answer.body)} bytes with {', '.join(map(_printable, list(found)[:8])) or 'nothing readable'}"
+    return repr(answer.body[:200])
+
+
+def _place(loc: Any) -> str:
+    steps = loc[:4] if isinstance(loc, list) else ["somewhere"]
+    return ".".join(_printable(str(step)) for step in steps if isinstance(step, str | int))
+
+
 def _printable(text: Any) -> str:
     return "".join(c for c in text if c.isprintable())[:200] if isinstance(text, str) else "no reason given"
 
@@ -169,9 +190,9 @@ def _reasons(details: Any) -> tuple[str, ...]:
 
 
 def _failure(details: Any, ticket: Ticket) -> GatewayError:
-    private = f"task {ticket.task} ended in an error: {str(details)[:500]}"
-    text = str(details.get("error", "") if isinstance(details, dict) else details).lower()
-    if any(complaint in text for complaint in PICTURE_COMPLAINTS):
+    text = details.get("error") if isinstance(details, dict) else details
+    private = f"task {ticket.task} ended in an error: {_printable(text)}"
+    if isinstance(text, str) and any(complaint in text.lower() for complaint in PICTURE_COMPLAINTS):
         return InvalidImage(
             "The platform could not read the picture. Save it again as PNG, JPEG or WebP.",
             param="image",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from gateway.domain.edit import Edit
+from gateway.domain.errors import InvalidField
 from gateway.domain.secret import Secret
 from gateway.platforms.bfl.models import KONTEXT
+from gateway.platforms.bfl.request import Translation
 
 
 class BflSettings(BaseModel):
@@ -39,6 +42,18 @@ class BflSettings(BaseModel):
     insecure_hosts: tuple[str, ...] = Field(
         default=(), description="`host:port` pairs spoken to over plain http: an emulator, never the internet"
     )
+
+    @field_validator("defaults")
+    @classmethod
+    def _usable(cls, defaults: dict[str, str]) -> dict[str, str]:
+        """What every request would be refused for is refused here, where its author reads it."""
+        edit = Edit("a default", images=())
+        for model in KONTEXT.values():
+            try:
+                Translation(edit, model, defaults, forward_user=False, lenient=False).run()
+            except InvalidField as error:
+                raise ValueError(error.text) from None
+        return defaults
 
     def model_post_init(self, _context: object) -> None:
         for name in (self.default_model, *self.aliases.values()):

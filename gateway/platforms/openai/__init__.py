@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import cycle
 
-from gateway.domain.hosts import PrivateHosts
 from gateway.domain.secret import Secret
 from gateway.platforms.openai.settings import OpenAiSettings
 
@@ -18,7 +17,6 @@ class OpenAi:
         self.name = name
         base = settings.base_url.rstrip("/")
         self.base_url = base if base.count("/") > 2 else base + "/v1"
-        self.private = PrivateHosts.of(base, settings.insecure_hosts)
         self._keys = cycle(settings.api_keys)
 
     def next_key(self) -> Secret:

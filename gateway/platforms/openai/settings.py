@@ -23,6 +23,3 @@ class OpenAiSettings(BaseModel):
         default="https://api.openai.com/v1",
         description="As the official SDKs take it: what follows our `/v1` follows this. A bare origin gets `/v1`",
     )
-    insecure_hosts: tuple[str, ...] = Field(
-        default=(), description="`host:port` pairs spoken to over plain http, beside the base URL's own"
-    )

@@ -57,7 +57,9 @@ async function run(call) {
 }
 
 function failure(error) {
-  if (!(error instanceof OpenAIError)) return undefined;
+  // What breaks while an answer is read passes through the SDK as it is.
+  const broken = error instanceof TypeError && error.message === "terminated";
+  if (!(error instanceof OpenAIError || broken)) return undefined;
   const { code, param, type, status, requestID } = error;
   const body = error.error ?? null;
   const kind = error.constructor.name;

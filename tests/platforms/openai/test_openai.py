@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
-from yarl import URL
 
 from gateway.platforms.openai import OpenAi, OpenAiSettings, build
 
@@ -71,10 +70,3 @@ def test_unknown_options_are_mistakes() -> None:
     """A misspelt option is not ignored."""
     with pytest.raises(ValidationError):
         made(api_key="sk-a")
-
-
-def test_own_host_may_be_plain_http() -> None:
-    """A base URL on this machine, and the hosts that are listed, may be spoken to without TLS."""
-    openai = made(base_url="http://127.0.0.1:9/v1", insecure_hosts=["10.0.0.1:80"])
-    assert openai.private.allows(URL("http://127.0.0.1:9/v1")) and openai.private.allows(URL("http://10.0.0.1/x"))
-    assert not made().private.allows(URL("http://10.0.0.1/x"))

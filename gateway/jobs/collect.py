@@ -1,0 +1,66 @@
+"""
+The picture of a finished task, whole and stored.
+
+It is paid for, so whatever goes wrong here is tried again from the start for as long as the vendor may recover.
+Asking after the task once more brings a freshly signed link.
+"""
+
+from __future__ import annotations
+
+from gateway.domain.blob import Blob, Link
+from gateway.domain.errors import GatewayError, Paid, ResultLost
+from gateway.domain.outcome import Finished, Ticket
+from gateway.jobs.tools import Tools
+from gateway.platforms.contract import Platform
+from gateway.upstream.download import FetchFailed
+from gateway.upstream.session import Answered
+
+# A storage service that fails is waited for; a link lives at least 10 minutes and can be had anew for about an hour.
+COLLECT_S = 120.0
+AGAIN_S, AGAIN_LONGEST_S = 0.25, 10.0
+# A whole answer that is not the picture will hardly become one.
+SPOILED_TRIES = 3
+
+
+async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finished: Finished) -> str:
+    """
+    The stored picture's reference in `Results`. `ticket` is None when the vendor answered at once.
+
+    Raises: ResultLost.
+    """
+    started, tries, spoiled = tools.clock.now(), 0, 0
+    while True:
+        try:
+            return await tools.results.put(await _fetch(tools, platform, finished.results[0]))
+        except (FetchFailed, GatewayError) as error:
+            tries += 1
+            spoiled += isinstance(error, FetchFailed) and error.status == 200
+            if spoiled == SPOILED_TRIES or tools.clock.now() - started > COLLECT_S:
+                tools.metrics.results_lost(platform.name).inc()
+                raise ResultLost(
+                    "The picture was made, but could not be fetched from the platform.",
+                    paid=Paid.YES,
+                    detail=str(error),
+                ) from None
+        await tools.clock.sleep(tools.jitter(min(AGAIN_LONGEST_S, AGAIN_S * 2 ** min(tries, 8))))
+        if ticket is not None:
+            finished = await _fresh(tools, platform, ticket) or finished
+
+
+async def _fetch(tools: Tools, platform: Platform, result: Link | Blob) -> Blob:
+    if not isinstance(result, Link):
+        return result
+    heard = tools.metrics.upstream_responses
+    try:
+        blob = await tools.download.fetch(result, platform.private)
+    except FetchFailed as error:
+        heard(platform.name, "collect", str(error.status)).inc()
+        raise
+    heard(platform.name, "collect", "200").inc()
+    return blob
+
+
+async def _fresh(tools: Tools, platform: Platform, ticket: Ticket) -> Finished | None:
+    sent = await tools.ask(platform, ticket)
+    outcome = platform.read_poll(ticket, sent.answer) if isinstance(sent, Answered) else None
+    return outcome if isinstance(outcome, Finished) else None

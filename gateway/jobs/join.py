@@ -1,0 +1,90 @@
+"""
+Which request gets an existing job instead of paying for a new one.
+
+A known Idempotency-Key always leads to its job. Without one, an identical request takes over a job that nobody waits
+for and that was not delivered; a declared resend joins in any case. Two intended identical requests stay two jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from gateway.domain.errors import KeyReused, Paid
+from gateway.jobs.job import Job, Order
+from gateway.stores.contract import Found, JobRecord, State
+
+# A lost answer may still be cured by its webhook or a person; until then the same request gets the same answer.
+UNKNOWN_REPLAY_S = 900.0
+# What has certainly ended in vain may be wanted anew; but some clients repeat any 5xx within seconds, undeclared.
+FAILED_REPLAY_S = 30.0
+# Delivered means handed to the kernel. A client that lost the last bytes sends again within seconds.
+RESEND_S = 60.0
+
+
+def live(jobs: Iterable[Job], order: Order) -> tuple[Job, str] | None:
+    """
+    The job to join among those that run or are being answered, and why: `key`, `orphan` or `resend`.
+
+    Raises: KeyReused.
+    """
+    mine = [job for job in jobs if job.record.caller == order.caller and not job.cancelled]
+    if order.key is not None:
+        for job in mine:
+            if job.record.key == order.key:
+                _same(order, job.record)
+                return job, "key"
+        return None
+    same = [job for job in mine if job.record.fingerprint == order.fingerprint]
+    if orphan := next((job for job in same if not job.waiters), None):
+        return orphan, "orphan"
+    return (same[0], "resend") if same and order.resend else None
+
+
+def ended(jobs: Iterable[Found], order: Order, now: float, kept: Callable[[Found], bool]) -> tuple[Found, str] | None:
+    """
+    The same among jobs that are over, newest first. `now` is wall time; `kept` tells whether a job's pictures exist.
+
+    Raises: KeyReused.
+    """
+    for found in jobs:
+        if not found.over or unpaid(found):
+            continue
+        if order.key is not None:
+            _same(order, found.job)
+            if kept(found):
+                return found, "key"
+        elif _answers(found, now - found.changed, resend=order.resend) and kept(found):
+            return found, "resend" if order.resend else "orphan"
+    return None
+
+
+def unpaid(found: Found) -> bool:
+    """True when nothing was made and nothing can have been charged: as if it had never been."""
+    return all(row.state is State.NOT_ACCEPTED for row in found.rows.values())
+
+
+def forgettable(found: Found, now: float, retention_s: float) -> bool:
+    """True when no request can be answered with this job any more."""
+    age = now - found.changed
+    if found.job.key is None and found.delivered:
+        return age > RESEND_S
+    return age > (0 if unpaid(found) else retention_s)
+
+
+def _answers(found: Found, age: float, *, resend: bool) -> bool:
+    states = {row.state for row in found.rows.values()}
+    if State.STORED in states:
+        return True
+    if State.DELIVERED in states:
+        return resend and age < RESEND_S
+    if all(row.error is None or row.error.paid is Paid.NO for row in found.rows.values()):
+        return False
+    return age < (UNKNOWN_REPLAY_S if resend or State.UNKNOWN in states else FAILED_REPLAY_S)
+
+
+def _same(order: Order, record: JobRecord) -> None:
+    if record.fingerprint != order.fingerprint:
+        raise KeyReused(
+            "This Idempotency-Key was used with another request. Send a new key with a new request, or the same "
+            "request with the old key."
+        )

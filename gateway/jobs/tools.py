@@ -1,0 +1,46 @@
+"""What every submission works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.domain.outcome import Ticket
+from gateway.jobs.clock import Clock
+from gateway.jobs.pace import Pace
+from gateway.jobs.queue import Queue
+from gateway.platforms.contract import Platform
+from gateway.stores.contract import Ledger, Results
+from gateway.telemetry.catalogue import Catalogue
+from gateway.upstream.download import Download
+from gateway.upstream.session import Answered, Sent, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model."""
+
+    session: Session
+    download: Download
+    queue: Queue
+    ledger: Ledger
+    results: Results
+    metrics: Catalogue
+    clock: Clock
+    chance: Callable[[], float]
+    paces: Callable[[Platform, str], Pace]
+    job_max_age_s: float
+
+    def jitter(self, longest_s: float) -> float:
+        """Between half of `longest_s` and all of it."""
+        return longest_s * (0.5 + 0.5 * self.chance())
+
+    async def ask(self, platform: Platform, ticket: Ticket) -> Sent:
+        """One question after a task."""
+        sent = await self.session.send(platform.poll(ticket))
+        self.heard(platform, "poll", sent)
+        return sent
+
+    def heard(self, platform: Platform, call: str, sent: Sent) -> None:
+        status = str(sent.answer.status) if isinstance(sent, Answered) else "0"
+        self.metrics.upstream_responses(platform.name, call, status).inc()
