@@ -57,6 +57,11 @@ def fault(error: BaseException | None) -> GatewayError:
 
 
 def envelope(error: GatewayError, name: str) -> web.Response:
-    headers = dialect.headers(error) | {"x-request-id": name, "Server": "gateway", "Cache-Control": "no-store"}
+    headers = dialect.headers(error) | {
+        "x-request-id": name,
+        "Server": "gateway",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
     body = orjson.dumps(dialect.envelope(error))
     return web.Response(status=error.status, body=body, content_type="application/json", headers=headers)

@@ -83,8 +83,8 @@ class SpoolResults:
         return f"/results/{ref}?expires={expires}&signature={self._sign(ref, str(expires))}"
 
     def check(self, ref: str, expires: str, signature: str) -> bool:
-        good = hmac.compare_digest(self._sign(ref, expires).encode(), signature.encode())
+        good = hmac.compare_digest(self._sign(ref, expires).encode(), signature.encode("utf-8", "surrogatepass"))
         return good and expires.isascii() and expires.isdigit() and len(expires) < 16 and int(expires) > self._now()
 
     def _sign(self, ref: str, expires: str) -> str:
-        return hmac.new(self._secret, f"{ref}\n{expires}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret, f"{ref}\n{expires}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

@@ -42,11 +42,8 @@ def openai_1() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_current(where, stamp):
             venv.create(where, clear=True, with_pip=True)
-            _run(
-                [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-                + ["--only-binary", ":all:", "-r", str(OPENAI_1_LOCK)],
-                ROOT,
-            )
+            pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+            _run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(OPENAI_1_LOCK)], ROOT)
             (where / "stamp").write_text(stamp)
     return python
 

@@ -1,4 +1,4 @@
-"""Every fault reaches the official clients as the exception that their users expect, with its fields, and costs nothing more."""
+"""Every fault reaches the official clients as the exception that their users expect, and is not paid for again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INVALID, SERVER, REFUSAL = "invalid_request_error", "server_error", "image_gener
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request and the exception it raises; `accepted` is how many paid tasks it became, `marker` goes into the prompt."""
+    """A request and what it raises; `accepted` is how many paid tasks it becomes, `marker` goes into the prompt."""
 
     raised: str
     status: int
@@ -98,7 +98,7 @@ async def test_unknown_model_in_the_list(sdk: Client) -> None:
 
 
 async def test_key_reused_for_another_request(sdk: Client, prompt: str, truth: Truth) -> None:
-    """An Idempotency-Key with another request is 422, which no client repeats; with the same one it is the same answer."""
+    """An Idempotency-Key with another request is 422, which no client repeats; with the same it is the same answer."""
     headers = {"Idempotency-Key": prompt}
     first = await sdk.edit(prompt, headers=headers, output_format="jpeg")
     other = prompt + " and more"

@@ -1,8 +1,8 @@
 """
 The truth about resends: whatever breaks, stock clients with their own retries pay once.
 
-Each test counts at the emulator how many paid tasks a prompt became. Nothing here tells a client how often to retry:
-two resends on 408, 409, 429, 5xx, time-outs and lost connections is what the official SDKs and the AI SDK do by default.
+Each test counts at the emulator how many paid tasks a prompt became. Nothing here tells a client how often to retry: two
+resends on 408, 409, 429, 5xx, time-outs and lost connections are what the official SDKs and the AI SDK do by default.
 """
 
 from __future__ import annotations

@@ -44,6 +44,6 @@ async def test_one_of_two_is_refused(sdk: Client, prompt: str, truth: Truth) -> 
     """A finished picture is not lost because its sibling was refused: it arrives, streamed or not."""
     for stream in (True, False):
         await truth.script("content_moderated")
-        answer = await sdk.edit(f"{prompt} {stream}", n=2, **({"stream": True} if stream else {}))
+        answer = await sdk.edit(f"{prompt} {stream}", n=2, stream=stream or None)
         assert [shown(item).format for item in answer["events" if stream else "pictures"]] == ["PNG"]
         assert await truth.accepted(f"{prompt} {stream}") == 2

@@ -51,6 +51,7 @@ async def spool(tmp_path: Path, held: dict[str, int], descriptors: None) -> Asyn
     async with Spool(limits, tmp_path, meter) as spool:
         yield spool
     assert held == {"memory": 0, "disk": 0}
+    assert spool.unwritten == 0
 
 
 async def written(room: Room, data: bytes, step: int) -> SpooledBlob:
@@ -154,6 +155,23 @@ def test_any_cut_gives_the_same_bytes(tmp_path: Path, chunks: list[bytes], budge
             assert sum(account.values()) == 0
 
     asyncio.run(scenario())
+
+
+async def test_many_uploads_to_disk_write_earlier(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all of them hold on its way to files is bounded: past that nobody waits for a full piece."""
+    monkeypatch.setattr(blobs, "UNWRITTEN", 100_000)
+    other = await spool.reserve(len(DATA))
+    room = await spool.reserve(0)
+    writers = [BlobWriter(room) for _ in range(10)]
+    for writer in writers:
+        await writer.write(DATA[:30_000])
+    assert 0 < spool.unwritten <= 100_000
+    for writer in writers:
+        blob = await writer.finish("image/png", SIZE)
+        assert await read(blob) == DATA[:30_000]
+        blob.release()
+    other.close()
+    room.close()
 
 
 async def test_a_blob_without_bytes(spool: Spool) -> None:

@@ -26,7 +26,7 @@ _sleep, _async_sleep = time.sleep, anyio.sleep
 
 
 def _hurry() -> None:
-    time.sleep = lambda seconds: _sleep(seconds / SPEED)
+    time.sleep = lambda seconds: _sleep(float(seconds) / SPEED)
     anyio.sleep = lambda delay: _async_sleep(delay / SPEED)
 
 

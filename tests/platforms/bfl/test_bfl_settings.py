@@ -1,0 +1,71 @@
+"""What an operator may say about an account, and what is refused at load rather than in every request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.platforms.bfl.models import KONTEXT
+from gateway.platforms.bfl.settings import BflSettings
+
+KEY = "very-secret-key"
+
+
+def settings(**options: Any) -> BflSettings:
+    return BflSettings.model_validate({"kind": "bfl", "api_key": KEY, **options})
+
+
+def test_a_key_is_enough() -> None:
+    """Everything else has the vendor's published values."""
+    found = settings()
+    assert (found.base_url, found.max_active_tasks, found.default_model) == ("https://api.bfl.ai", 24, "flux-kontext-pro")
+    assert found.aliases == {"flux1_kontext": "flux-kontext-pro"}
+    assert found.unknown_fields == "refuse" and not found.forward_user
+
+
+def test_the_table_of_models() -> None:
+    """20 MB, 20 megapixels and four pictures each; six tasks at once of the larger model."""
+    assert {name: model.ceiling for name, model in KONTEXT.items()} == {"flux-kontext-pro": None, "flux-kontext-max": 6}
+    limits = {(m.max_images, m.max_image_bytes, m.max_image_pixels) for m in KONTEXT.values()}
+    assert limits == {(4, 20_000_000, 20_000_000)}
+
+
+@pytest.mark.parametrize(
+    "defaults",
+    [{}, {"safety_tolerance": "1"}, {"aspect_ratio": "16:9", "seed": "7", "prompt_upsampling": "true"}],
+)
+def test_defaults(defaults: dict[str, str]) -> None:
+    """BFL's own fields, as a client would write them."""
+    assert settings(defaults=defaults).defaults == defaults
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"defaults": {"safety_tolerance": "6"}}, "0 to 2"),
+        ({"defaults": {"aspect_ratio": "4:1"}}, "3:7"),
+        ({"defaults": {"guidance": "3"}}, "guidance"),
+        ({"defaults": {"output_format": "jpeg"}}, "output_format"),
+        ({"default_model": "flux-2"}, "flux-kontext-pro"),
+        ({"aliases": {"mine": "flux-2"}}, "flux-2"),
+        ({"base_url": "ftp://api.bfl.ai"}, "base_url"),
+        ({"base_url": "https://user@api.bfl.ai"}, "base_url"),
+        ({"base_url": "https://api.bfl.ai?x=1"}, "base_url"),
+        ({"max_active_tasks": 0}, "max_active_tasks"),
+        ({"unknown_fields": "drop"}, "unknown_fields"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_refused_settings(options: dict[str, Any], words: str) -> None:
+    """With what is allowed, and never with the key."""
+    with pytest.raises(ValidationError) as caught:
+        settings(**options)
+    assert words in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_the_key_is_not_shown() -> None:
+    """Neither printed nor dumped."""
+    assert KEY not in f"{settings()!r} {settings()} {settings().model_dump()} {settings().model_dump_json()}"

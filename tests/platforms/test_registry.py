@@ -1,0 +1,28 @@
+"""From the configuration's `kind` to a platform; what is not configured is not imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from gateway.platforms import registry
+from gateway.platforms.bfl import Bfl
+from gateway.platforms.bfl.settings import BflSettings
+from gateway.platforms.openai import OpenAi
+from gateway.platforms.openai.settings import OpenAiSettings
+
+
+def test_a_kind_is_a_folder() -> None:
+    """Each instance under the operator's own name for it."""
+    bfl = registry.build("mine", BflSettings.model_validate({"kind": "bfl", "api_key": "k"}))
+    assert isinstance(bfl, Bfl)
+    assert (bfl.name, bfl.account, bfl.owner) == ("mine", "mine", "black-forest-labs")
+    openai = registry.build("relay", OpenAiSettings.model_validate({"kind": "openai", "api_keys": ["k"]}))
+    assert isinstance(openai, OpenAi)
+
+
+def test_only_what_is_configured_is_imported() -> None:
+    """A fresh interpreter with the registry alone knows no vendor."""
+    code = "import sys, gateway.platforms.registry; print([m for m in sys.modules if m.startswith('gateway.platforms.')])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    assert out.strip() == "['gateway.platforms.contract', 'gateway.platforms.registry']"
