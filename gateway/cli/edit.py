@@ -67,7 +67,7 @@ async def run(url: str, key: str, images: tuple[Path, ...], fields: dict[str, st
             found = _object(body)
             if response.status != 200:
                 raise EditFailed(_complaint(response.status, found, response.headers.get("x-request-id")))
-            return base64.b64decode(found["data"][0]["b64_json"]), dict(response.headers)
+            return base64.b64decode(found["data"][0]["b64_json"], validate=True), dict(response.headers)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         hint = " Is the gateway running?" if isinstance(error, aiohttp.ClientConnectorError) else ""
         raise EditFailed(f"{url} did not answer: {str(error) or type(error).__name__}.{hint}") from error

@@ -58,6 +58,6 @@ def read_foreign(url: str) -> URL | None:
     try:
         read = URL(url, encoded=True)
         plain = read.user is None and read.password is None and bool(read.host) and read.port is not None
-    except ValueError:
+    except (ValueError, IndexError):  # yarl 1.25 looks for the first character of the host in `https://[]@`
         return None
     return read if plain and read.scheme in ("http", "https") else None

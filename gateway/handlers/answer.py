@@ -81,9 +81,9 @@ class Answerer:
         told.job, told.replayed = job.record.id, handle.replayed
         with suppress(TimeoutError):
             await self.clock.within(min(BEGIN_WITHIN_S, deadline - self.clock.now()), job.until_accepted())
+        told.steps |= job.steps
         if job.finished and not any(isinstance(result, Made) for result in job.results):
             raise worst([result for result in job.results if isinstance(result, GatewayError)])
-        told.steps |= job.steps
         response = web.StreamResponse(headers=self._headers(handle, job.record.reply.notes))
         response.content_type = "text/event-stream"
         response.headers["X-Accel-Buffering"] = "no"

@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.dialects.openai.form import read_edit
 from gateway.domain.blob import Link
 from gateway.domain.edit import Edit, ResponseFormat
-from gateway.domain.errors import InvalidField, MethodNotAllowed
+from gateway.domain.errors import InvalidField, MethodNotAllowed, PlatformNotConfigured
 from gateway.domain.target import JobTarget, RelayTarget, Target
 from gateway.handlers.answer import Answerer
 from gateway.handlers.keys import CALLER, CANDIDATES, STORY
@@ -55,6 +55,10 @@ class ImageEdits:
             raise MethodNotAllowed(f"{request.method} is not allowed here; allowed: POST.", allowed=("POST",))
         started, told, candidates = self.clock.now(), request[STORY], request[CANDIDATES]
         jobs = [target for target in candidates if isinstance(target, JobTarget)]
+        if not candidates:
+            raise PlatformNotConfigured(
+                "No platform serves this path. Set BFL_API_KEY for FLUX.1 Kontext, or OPENAI_API_KEY to relay it to OpenAI."
+            )
         if not jobs:
             return await self.relay(request)
         first = self.platforms[jobs[0].platform]

@@ -16,6 +16,8 @@ from gateway.stores.spool import Room, Spool
 PIECE = 256 * 1024
 # What all uploads together may hold in memory on its way to files; past it they write smaller pieces.
 UNWRITTEN = 8 * 1024 * 1024
+# The same of what is read back from them.
+UNSENT = 16 * 1024 * 1024
 # What slow networks bring in a kilobyte at a time is kept and handed on in pieces of this size.
 GATHER = 64 * 1024
 
@@ -64,18 +66,26 @@ class SpooledBlob:
             for part in self._parts:
                 first, last = max(start - position, 0), min(stop - position, len(part))
                 if first < last:
+                    if position > start:
+                        # The socket's buffer may swallow many pieces without a pause; other requests need their turn.
+                        await asyncio.sleep(0)
                     yield part if last - first == len(part) else part[first:last]
-                    # The socket's buffer may swallow many pieces without a pause; other requests need their turn.
-                    await asyncio.sleep(0)
                 position += len(part)
             return
-        while start < stop:
-            descriptor, wanted, offset = self._file, min(PIECE, stop - start), start
-            piece = await self._spool.in_thread(lambda: os.pread(descriptor, wanted, offset))  # noqa: B023 - runs before the next turn
-            if not piece:
-                raise OSError("a spooled file is shorter than it was written")
-            yield piece
-            start += len(piece)
+        descriptor = self._file
+        self._spool.readers += 1
+        try:
+            while start < stop:
+                # Each reader holds a piece for as long as its socket takes nothing: many readers hold small ones.
+                wanted = min(max(GATHER, min(PIECE, UNSENT // self._spool.readers)), stop - start)
+                offset = start
+                piece = await self._spool.in_thread(lambda: os.pread(descriptor, wanted, offset))  # noqa: B023 - runs before the next turn
+                if not piece:
+                    raise OSError("a spooled file is shorter than it was written")
+                yield piece
+                start += len(piece)
+        finally:
+            self._spool.readers -= 1
 
     async def park(self) -> None:
         """Move the bytes to a file, if nobody but the caller holds them."""

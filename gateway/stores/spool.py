@@ -44,6 +44,7 @@ class Spool:
         self._waiting: deque[tuple[int, asyncio.Future[str]]] = deque()
         self._waking = False
         self.unwritten = 0  # bytes of open writers that are meant for files and still in memory
+        self.readers = 0  # of files, just now
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="spool")
         self.make_room: Callable[[int], None] = lambda _wanted: None
 

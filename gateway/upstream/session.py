@@ -19,6 +19,8 @@ from gateway.wire.call import Answer, Call
 
 # Answers of vendors are a few hundred bytes; what is longer is not one.
 ANSWER_CAP = 64 * 1024
+# What a connection may read before anybody asks for it, times two: many pictures arrive at the same time.
+READ_AHEAD = 64 * 1024
 # Below this a body is joined and sent in one write.
 SMALL = 64 * 1024
 
@@ -103,6 +105,7 @@ def client(connector: aiohttp.BaseConnector, times: aiohttp.ClientTimeout) -> ai
         trust_env=False,
         raise_for_status=False,
         auto_decompress=False,
+        read_bufsize=READ_AHEAD,
         headers={"User-Agent": "image-gateway", "Accept-Encoding": "identity"},
     )
 

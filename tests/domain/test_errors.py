@@ -39,7 +39,13 @@ def test_status_blame_and_hope_agree(kind: type[GatewayError]) -> None:
 def test_what_is_not_said_is_unpaid_and_private() -> None:
     """The safe defaults: unpaid, nobody's parameter, no detail; the text is the exception's own."""
     error = InternalError("text")
-    assert (error.paid, error.param, error.detail, error.retry_after_s, str(error)) == (Paid.NO, None, None, None, "text")
+    assert (error.paid, error.param, error.detail, error.retry_after_s, str(error)) == (
+        Paid.NO,
+        None,
+        None,
+        None,
+        "text",
+    )
 
 
 @pytest.mark.parametrize("kind", tree())

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -41,7 +40,7 @@ def openai_1() -> Path:
         # Tests run in several processes; one of them makes it.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_current(where, stamp):
-            venv.create(where, clear=True, with_pip=True)
+            _run([sys.executable, "-m", "venv", "--clear", str(where)], ROOT)
             pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
             _run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(OPENAI_1_LOCK)], ROOT)
             (where / "stamp").write_text(stamp)

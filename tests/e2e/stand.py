@@ -31,7 +31,7 @@ BFL_KEY = "00000000-0000-4000-8000-000000000000"
 # which is what the clients under test need for theirs.
 VENDOR_SPEED, CLOCK_SPEED = 100.0, 20.0
 # Real seconds that a picture of the slow model takes: longer than a client that is made impatient waits.
-SLOW_MODEL, SLOW_S = "flux-kontext-max", 1.2
+SLOW_MODEL, SLOW_S = "flux-kontext-max", 1.0
 
 # `hasty` promises an answer in half a real second, `narrow` takes one job at a time and lets nobody wait.
 GATEWAYS: dict[str, dict[str, Any]] = {

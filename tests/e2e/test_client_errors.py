@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from tests.e2e.conftest import Client, Truth, shown
+from tests.e2e.driver import SOME
 from tests.e2e.stand import SECOND_KEY, SLOW_MODEL
 
 INVALID, SERVER, REFUSAL = "invalid_request_error", "server_error", "image_generation_user_error"
@@ -120,11 +121,13 @@ async def test_platform_busy(sdk: Client, stand: dict[str, str], prompt: str, tr
     assert await truth.accepted(prompt) == 0
 
 
+@pytest.mark.parametrize("sdk", SOME, indirect=True)
 async def test_full_queue_then_a_slot(
     sdk: Client, stand: dict[str, str], prompt: str, truth: Truth, session: aiohttp.ClientSession
 ) -> None:
     """With every slot taken a request is turned away with 429; the stock client waits as told and gets its picture."""
-    first = prompt + " first"
+    # Bad polls keep a slot for as long as they last.
+    first = prompt + " first[[fault:poll_502*8]]"
     long = asyncio.create_task(occupy(session, stand["narrow"], first, sdk.files[0]))
     while not await truth.accepted(first):
         await asyncio.sleep(0.01)

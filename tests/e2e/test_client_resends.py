@@ -1,7 +1,7 @@
 """
 The truth about resends: whatever breaks, stock clients with their own retries pay once.
 
-Each test counts at the emulator how many paid tasks a prompt became. Nothing here tells a client how often to retry: two
+Each test counts at the emulator how many paid tasks a prompt became. No client is told how often to retry: two
 resends on 408, 409, 429, 5xx, time-outs and lost connections are what the official SDKs and the AI SDK do by default.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Client, Truth, shown
+from tests.e2e.driver import SOME
 from tests.e2e.stand import SLOW_MODEL, SLOW_S
 from tests.fakes.cutting_proxy import Cut, CuttingProxy
 
@@ -52,6 +53,7 @@ async def test_the_answer_to_a_submission_is_lost(sdk: Client, fault: str, promp
     assert await truth.accepted(prompt) == (fault in LOST)
 
 
+@pytest.mark.parametrize("sdk", SOME, indirect=True)
 @pytest.mark.parametrize("fault", ["submit_503_unread*1", "submit_reset_unread*1", "submit_429*2"])
 async def test_what_is_unpaid_is_sent_again(sdk: Client, fault: str, large: Path, prompt: str, truth: Truth) -> None:
     """A definite no, or a body that was never read: the gateway itself tries again, and the user has the picture."""
@@ -78,6 +80,7 @@ async def test_cut_right_after_the_upload(sdk: Client, stand: dict[str, str], pr
     assert await truth.accepted(prompt) == 1
 
 
+@pytest.mark.parametrize("sdk", SOME, indirect=True)
 async def test_cut_while_the_platform_works(sdk: Client, stand: dict[str, str], prompt: str, truth: Truth) -> None:
     """A load balancer ends the silence, twice: both resends join the running job."""
     cuts = [Cut(after_upload=accepted(truth, prompt)), Cut(after_upload=at_once)]
@@ -104,6 +107,7 @@ async def test_cut_with_the_answer(
     assert await truth.accepted(prompt) == 2
 
 
+@pytest.mark.parametrize("sdk", SOME, indirect=True)
 async def test_cut_in_a_stream(sdk: Client, stand: dict[str, str], prompt: str, truth: Truth) -> None:
     """No client repeats a stream that has begun; its user, who does, gets the job that was paid."""
     async with CuttingProxy(stand["plain"], [Cut(after_head=at_once)]) as proxy:
@@ -114,13 +118,15 @@ async def test_cut_in_a_stream(sdk: Client, stand: dict[str, str], prompt: str, 
     assert await truth.accepted(prompt) == 1
 
 
+@pytest.mark.parametrize("sdk", SOME, indirect=True)
 async def test_a_client_that_waits_too_short(sdk: Client, prompt: str, truth: Truth) -> None:
     """A client's own time-out, shorter than the job, makes it send three times; the last one gets the picture."""
-    answer = await sdk.edit(prompt, model=SLOW_MODEL, client={"timeout": 0.55 * SLOW_S})
+    answer = await sdk.edit(prompt, model=SLOW_MODEL, client={"timeout": 0.6 * SLOW_S})
     assert shown(answer["pictures"][0]).format == "PNG"
     assert await truth.accepted(prompt) == 1
 
 
+@pytest.mark.parametrize("sdk", SOME, indirect=True)
 async def test_an_answer_that_is_overdue(sdk: Client, stand: dict[str, str], prompt: str, truth: Truth) -> None:
     """The promised time passes: a clear 504 that no client repeats, and the same request later gets the picture."""
     error = (await sdk.edit(prompt, at=stand["hasty"], model=SLOW_MODEL))["error"]
@@ -132,6 +138,7 @@ async def test_an_answer_that_is_overdue(sdk: Client, stand: dict[str, str], pro
     assert await truth.accepted(prompt) == 1
 
 
+@pytest.mark.parametrize("sdk", SOME, indirect=True)
 async def test_trouble_behind_the_gateway(sdk: Client, prompt: str, truth: Truth) -> None:
     """Bad polls and broken downloads are the gateway's business: the user gets the picture and has paid once."""
     prompt += "".join(f"[[fault:{fault}]]" for fault in TROUBLE)

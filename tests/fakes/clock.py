@@ -16,3 +16,17 @@ def fast_clock(factor: float = 100.0) -> Clock:
         return (time.monotonic() - begun) * factor
 
     return Clock(now=now, wall=lambda: wall + now(), sleep=lambda seconds: asyncio.sleep(seconds / factor))
+
+
+class Calendar:
+    """A clock that moves when somebody sleeps on it."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.slept: list[float] = []
+        self.clock = Clock(now=lambda: self.time, wall=lambda: self.time, sleep=self.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+        await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.openai.form import Form, read_edit
@@ -22,7 +22,9 @@ SAME = fingerprint("caller", "route", EDIT)
 
 def test_what_does_not_count() -> None:
     """The order of text fields, the spelling of the picture field, where text and files stand, how bytes were cut."""
-    shuffled = read_edit(Form(FIELDS[::-1], (("image[]", MemoryBlob(b"a", cuts=[0, 1])), ("image[1]", MemoryBlob(b"b")))))
+    shuffled = read_edit(
+        Form(FIELDS[::-1], (("image[]", MemoryBlob(b"a", cuts=[0, 1])), ("image[1]", MemoryBlob(b"b"))))
+    )
     assert fingerprint("caller", "route", shuffled) == SAME
     assert len(SAME) == 64
 
@@ -66,8 +68,11 @@ FORMS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(FORMS, FORMS)
-def test_different_requests_differ(one: tuple[str, list[tuple[str, str]], list[Link]], two: tuple[str, list[tuple[str, str]], list[Link]]) -> None:
+def test_different_requests_differ(
+    one: tuple[str, list[tuple[str, str]], list[Link]], two: tuple[str, list[tuple[str, str]], list[Link]]
+) -> None:
     """No text of one field can be taken for another field, a caller or a picture."""
 
     def mark(form: tuple[str, list[tuple[str, str]], list[Link]]) -> str:

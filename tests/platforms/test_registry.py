@@ -23,6 +23,8 @@ def test_a_kind_is_a_folder() -> None:
 
 def test_only_what_is_configured_is_imported() -> None:
     """A fresh interpreter with the registry alone knows no vendor."""
-    code = "import sys, gateway.platforms.registry; print([m for m in sys.modules if m.startswith('gateway.platforms.')])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    code = (
+        "import sys, gateway.platforms.registry; print([m for m in sys.modules if m.startswith('gateway.platforms.')])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "['gateway.platforms.contract', 'gateway.platforms.registry']"

@@ -10,7 +10,11 @@ from gateway.routing.choose import choose, needs_body
 from gateway.routing.rules import Facts, Offer, Rules
 
 ROUTE = "images.edits"
-NAMES = {"flux-kontext-pro": "flux-kontext-pro", "flux-kontext-max": "flux-kontext-max", "flux1_kontext": "flux-kontext-pro"}
+NAMES = {
+    "flux-kontext-pro": "flux-kontext-pro",
+    "flux-kontext-max": "flux-kontext-max",
+    "flux1_kontext": "flux-kontext-pro",
+}
 BFL = Offer("bfl", "flux-kontext-pro", NAMES, {"safety_tolerance": "1"})
 OTHER = Offer("other", "flux-kontext-max", {"flux-kontext-max": "flux-kontext-max", "seedream": "seedream"})
 OPENAI = Offer("openai")
@@ -44,7 +48,9 @@ def test_one_platform(model: str | None, expected: tuple[Target, ...]) -> None:
     assert choose(rules(BFL), read(model)) == expected
 
 
-@pytest.mark.parametrize("model", ["flux-2-pro", "GPT-IMAGE-1", "gpt-image", "dall-e", "flux-kontext-pro ", "*", "[", "x" * 999])
+@pytest.mark.parametrize(
+    "model", ["flux-2-pro", "GPT-IMAGE-1", "gpt-image", "dall-e", "flux-kontext-pro ", "*", "[", "x" * 999]
+)
 def test_an_unknown_model(model: str) -> None:
     """404 that names what is known, and quotes at most the beginning of what was asked."""
     with pytest.raises(ModelNotFound) as caught:

@@ -6,12 +6,21 @@ import socket
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.upstream.guard import PrivateAddress, is_public, public_socket
 
-PUBLIC = ["8.8.8.8", "1.1.1.1", "20.60.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450:4001::1", "2620:1ec::1"]
+PUBLIC = [
+    "8.8.8.8",
+    "1.1.1.1",
+    "20.60.1.1",
+    "172.32.0.1",
+    "100.128.0.1",
+    "2606:4700::1111",
+    "2a00:1450:4001::1",
+    "2620:1ec::1",
+]
 
 PRIVATE = {
     "loopback": ["127.0.0.1", "127.255.255.254", "::1"],
@@ -28,7 +37,13 @@ PRIVATE = {
     "6to4": ["2002:7f00:1::", "2002:808:808::", "192.88.99.1"],
     "Teredo": ["2001::1", "2001:0:7f00:1::"],
     "NAT64": ["64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::1"],
-    "mapped": ["::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::ffff:100.64.0.1", "::ffff:168.63.129.16"],
+    "mapped": [
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "::ffff:100.64.0.1",
+        "::ffff:168.63.129.16",
+    ],
     "translated": ["::ffff:0:127.0.0.1"],
     "compatible": ["::127.0.0.1", "::8.8.8.8"],
     "never handed out": ["100::1", "5f00::1", "4000::1", "8000::1"],
@@ -52,6 +67,7 @@ def test_a_mapped_public_address_is_public() -> None:
     assert is_public("::ffff:8.8.8.8")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_every_way_to_write_an_inner_address(number: int) -> None:
     """What is refused as IPv4 is refused inside of any IPv6 form; only the mapped form may be public."""

@@ -17,7 +17,7 @@ from gateway.wire import render
 from gateway.wire.body import Base64, JsonBody, JsonValue
 from tests.fakes.blob import MemoryBlob
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+TEXT = st.text(st.characters(codec="utf-8"))
 BLOBS = st.builds(MemoryBlob, st.binary(max_size=40), cuts=st.lists(st.integers(0, 7), max_size=8))
 LEAVES: st.SearchStrategy[Any] = (
     st.none()
@@ -58,7 +58,7 @@ async def cut(data: bytes, cuts: list[int]) -> AsyncIterator[bytes]:
         yield piece
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(TEXT, VALUES, max_size=5))
 async def test_any_body_is_the_json_it_describes(fields: dict[str, JsonValue]) -> None:
     """Any nesting of values and holes, read by another JSON parser."""
@@ -67,7 +67,16 @@ async def test_any_body_is_the_json_it_describes(fields: dict[str, JsonValue]) -
 
 @pytest.mark.parametrize(
     "prompt",
-    ['say "hi" \\ back', "tab\tline\nreturn\r", "\x00\x01\x1f\x7f", "👩‍👩‍👧 fox 🦊", "a\u2028b\u2029c", "\ufeff", '"},{"x":"', ""],
+    [
+        'say "hi" \\ back',
+        "tab\tline\nreturn\r",
+        "\x00\x01\x1f\x7f",
+        "👩‍👩‍👧 fox 🦊",
+        "a\u2028b\u2029c",
+        "\ufeff",
+        '"},{"x":"',
+        "",
+    ],
 )
 async def test_prompts_arrive_as_they_were_written(prompt: str) -> None:
     """Quotes, control characters, emoji and line separators change nothing around them."""
@@ -111,7 +120,7 @@ async def test_base64_in_chunks_of_one_size(size: int, length: int) -> None:
     assert b"".join(pieces) == base64.b64encode(data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 50), max_size=30))
 async def test_base64_for_any_cut_points(data: bytes, cuts: list[int]) -> None:
     """Whatever the cut points, empty chunks included, and the length is known beforehand."""

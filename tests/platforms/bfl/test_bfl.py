@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -113,6 +114,6 @@ def test_an_id_alone_is_asked_after_at_the_base_url() -> None:
 def test_an_id_that_makes_no_address(task: str) -> None:
     """Not followed, not raised."""
     bfl = account()
-    body = ('{"id":"%s"}' % task.replace("\\", "\\\\").replace("\t", "\\t")).encode()
+    body = json.dumps({"id": task}).encode()
     outcome = bfl.read_submit(bfl.plan(edit(), target()), Answer(200, CIMultiDict(), body))
     assert isinstance(outcome, Failed) and isinstance(outcome.error, ForeignPollingHost)

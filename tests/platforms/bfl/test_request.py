@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.openai.form import Form, read_edit
@@ -24,11 +25,10 @@ A, B, C, D, E = (MemoryBlob(name) for name in (b"a", b"b", b"c", b"d", b"e"))
 LEAST = {"prompt": "a fox", "input_image": Base64(A), "output_format": "png"}
 
 
-def edit(*pictures: Blob, mask: Blob | None = None, markup: Blob | None = None, **fields: str) -> Edit:
+def edit(*pictures: Blob, **fields: str) -> Edit:
     """As the dialect reads it."""
-    files = [("image[]", picture) for picture in pictures or (A,)]
-    files += [(name, picture) for name, picture in (("mask", mask), ("markup", markup)) if picture]
-    return read_edit(Form(tuple(({"prompt": "a fox"} | fields).items()), tuple(files)))
+    files = tuple(("image[]", picture) for picture in pictures or (A,))
+    return read_edit(Form(tuple(({"prompt": "a fox"} | fields).items()), files))
 
 
 def translate(
@@ -146,7 +146,7 @@ def test_refusals(fields: dict[str, str], kind: type[GatewayError], param: str, 
 
 def test_pictures_that_kontext_does_not_take() -> None:
     """Mask and markup, with what to do instead; a fifth picture, by its place."""
-    masked, marked = refusal(edit(mask=B)), refusal(edit(markup=B))
+    masked, marked = refusal(replace(edit(), mask=B)), refusal(replace(edit(), markup=B))
     assert (type(masked), masked.param) == (UnsupportedField, "mask")
     assert (type(marked), marked.param) == (UnsupportedField, "markup")
     assert "prompt" in masked.text and "prompt" in marked.text
@@ -177,7 +177,9 @@ def test_several_pictures() -> None:
 
 def test_a_link_is_sent_as_it_is() -> None:
     """BFL fetches addresses itself."""
-    assert translate(Edit("a fox", (Link("https://h.example/a.png"),))).fields["input_image"] == "https://h.example/a.png"
+    assert (
+        translate(Edit("a fox", (Link("https://h.example/a.png"),))).fields["input_image"] == "https://h.example/a.png"
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,11 @@ def test_a_link_is_sent_as_it_is() -> None:
         ({"size": "1600x900", "aspect_ratio": "32:18"}, "32:18", "size=converted(32:18)"),
         ({"size": "auto", "aspect_ratio": "16:9"}, "16:9", "size=converted(16:9)"),
         ({"size": "16:9", "aspect_ratio": "auto"}, "16:9", "size=converted(16:9), aspect_ratio=converted(16:9)"),
-        ({"size": "auto", "aspect_ratio": "auto"}, None, "size=converted(input ratio), aspect_ratio=converted(input ratio)"),
+        (
+            {"size": "auto", "aspect_ratio": "auto"},
+            None,
+            "size=converted(input ratio), aspect_ratio=converted(input ratio)",
+        ),
     ],
 )
 def test_size_and_aspect_ratio(fields: dict[str, str], sent: str | None, said: str) -> None:
@@ -285,19 +291,23 @@ def test_every_field_leaves_a_note() -> None:
     assert Note("prompt", Fate.SENT) in translate(edit()).notes
 
 
-@given(st.dictionaries(st.sampled_from(["size", "aspect_ratio", "seed", "safety_tolerance", "zzz"]), st.text(max_size=9)))
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["size", "aspect_ratio", "seed", "safety_tolerance", "zzz"]), st.text(max_size=9))
+)
 def test_any_values_are_translated_or_refused(fields: dict[str, str]) -> None:
     """No text makes the translation fail otherwise, and the header never holds the client's own words."""
-    asked = Edit("a fox", (A,), asked=tuple(fields.items()), extra=tuple((k, v) for k, v in fields.items() if k != "size"))
+    asked = Edit(
+        "a fox", (A,), asked=tuple(fields.items()), extra=tuple((k, v) for k, v in fields.items() if k != "size")
+    )
     try:
-        done = translate(asked, lenient=True)
+        told = header(translate(asked, lenient=True).notes)
     except InvalidField as error:
-        assert error.param in fields
-    else:
-        said = header(done.notes)
-        assert said.isascii() and said.isprintable()
+        told = str(error.param)
+    assert told.isascii() and told.isprintable()
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_prompts_are_sent_exactly(prompt: str) -> None:
     """Byte for byte, whatever is in them."""

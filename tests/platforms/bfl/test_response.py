@@ -29,7 +29,12 @@ from tests.platforms.bfl.samples import NAMES, sample
 ID = "0b5c1a9e-6a55-4f0e-9d2a-3f7c2f6b8e11"
 POLLING = f"https://api.eu2.bfl.ai/v1/get_result?id={ID}"
 TICKET = Ticket(ID, POLLING, "flux-kontext-pro", "bfl")
-CLIENT_NAMES = {"prompt": "prompt", "aspect_ratio": "size", "safety_tolerance": "moderation", "input_image_2": "image[1]"}
+CLIENT_NAMES = {
+    "prompt": "prompt",
+    "aspect_ratio": "size",
+    "safety_tolerance": "moderation",
+    "input_image_2": "image[1]",
+}
 SAMPLE = json.loads(sample("poll.ready.200").body)["result"]["sample"]
 
 
@@ -40,7 +45,9 @@ def answer(status: int, body: Any, **headers: str) -> Answer:
 
 def submitted(found: Answer, *, trusted: bool = True) -> Outcome:
     if 200 <= found.status < 300:
-        return read_accepted(found, "flux-kontext-pro", "bfl", "https://api.bfl.ai/v1/get_result?id=", lambda _: trusted)
+        return read_accepted(
+            found, "flux-kontext-pro", "bfl", "https://api.bfl.ai/v1/get_result?id=", lambda _: trusted
+        )
     return read_refused(found, CLIENT_NAMES)
 
 
@@ -53,7 +60,9 @@ ACCEPTED = Working(TICKET, "submitted")
 TAKEN: dict[str, Outcome] = {
     "submit.accepted.200": ACCEPTED,
     "submit.accepted_nulls.200": ACCEPTED,
-    "submit.accepted_priced.200": Working(Ticket(ID, POLLING, "flux-kontext-pro", "bfl", 7.000000000000001), "submitted"),
+    "submit.accepted_priced.200": Working(
+        Ticket(ID, POLLING, "flux-kontext-pro", "bfl", 7.000000000000001), "submitted"
+    ),
     "submit.accepted_webhook.200": Working(
         Ticket(ID, f"https://api.bfl.ai/v1/get_result?id={ID}", "flux-kontext-pro", "bfl"), "submitted"
     ),
@@ -145,9 +154,17 @@ def test_the_clients_words_stay_out_of_the_log() -> None:
     """A complaint about a field repeats the input: prompt and picture. The log gets the place and the reason."""
     found = error(submitted(sample("submit.missing.422")))
     assert found.detail == "submit answered 422: body.prompt: Field required"
-    echo = {"detail": [{"type": "x", "loc": ["body", "prompt"], "msg": "bad", "input": "PROMPT", "ctx": {"e": "PROMPT"}}]}
+    echo = {
+        "detail": [{"type": "x", "loc": ["body", "prompt"], "msg": "bad", "input": "PROMPT", "ctx": {"e": "PROMPT"}}]
+    }
     cut_off = json.dumps({"detail": [{"input": {"prompt": "PROMPT"}}]}).encode()[:-4]
-    for status, body in ((422, echo), (500, cut_off), (422, {"input": "PROMPT"}), (422, ["PROMPT"]), (200, {"x": "PROMPT"})):
+    for status, body in (
+        (422, echo),
+        (500, cut_off),
+        (422, {"input": "PROMPT"}),
+        (422, ["PROMPT"]),
+        (200, {"x": "PROMPT"}),
+    ):
         found = error(submitted(answer(status, body)))
         assert "PROMPT" not in f"{found.text} {found.detail}"
 
@@ -208,8 +225,24 @@ def test_any_yes_is_a_yes(status: int) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"null", b"[]", b"<html>", b"\xff", {}, {"id": None}, {"id": ""}, {"id": 7}, {"id": "x" * 257}, {"detail": "x"}]
-    + [b'{"id":"' + ID.encode(), b"[" * 5000, b"NaN", b'{"id":"\\ud800"}'],
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"<html>",
+        b"\xff",
+        {},
+        {"id": None},
+        {"id": ""},
+        {"id": 7},
+        {"id": "x" * 257},
+        {"detail": "x"},
+        b'{"id":"' + ID.encode(),
+        b"[" * 5000,
+        b"NaN",
+        b'{"id":"\\ud800"}',
+    ],
 )
 def test_a_yes_without_an_id(body: Any) -> None:
     """Nothing to ask after, yet a task may run: paid maybe."""

@@ -20,7 +20,11 @@ def settings(**options: Any) -> BflSettings:
 def test_a_key_is_enough() -> None:
     """Everything else has the vendor's published values."""
     found = settings()
-    assert (found.base_url, found.max_active_tasks, found.default_model) == ("https://api.bfl.ai", 24, "flux-kontext-pro")
+    assert (found.base_url, found.max_active_tasks, found.default_model) == (
+        "https://api.bfl.ai",
+        24,
+        "flux-kontext-pro",
+    )
     assert found.aliases == {"flux1_kontext": "flux-kontext-pro"}
     assert found.unknown_fields == "refuse" and not found.forward_user
 

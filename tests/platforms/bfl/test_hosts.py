@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -87,6 +87,7 @@ def test_foreign_hosts(address: str) -> None:
     assert not HOSTS.allow(address)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("abfli.:/@#?%\\[]-2é\t "), max_size=24))
 def test_what_is_allowed_is_called(rest: str) -> None:
     """Whatever is let through, the client's own parser finds https, port 443 and a host under bfl.ai in it."""

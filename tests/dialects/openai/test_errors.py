@@ -20,7 +20,6 @@ from gateway.domain.errors import (
     QueueFull,
 )
 
-
 # What some kinds know beyond the rest.
 MORE: dict[str, dict[str, Any]] = {
     "moderation_blocked": {"stage": "output", "categories": ("Safety Filter",)},
@@ -63,7 +62,8 @@ def test_send_again_only_what_is_hopeful_and_unpaid(kind: type[GatewayError], pa
 
 
 @pytest.mark.parametrize(
-    ("seconds", "header"), [(None, None), (0, "1"), (0.4, "1"), (1.6, "2"), (60, "60"), (61, "60"), (1e9, "60"), (-5, "1")]
+    ("seconds", "header"),
+    [(None, None), (0, "1"), (0.4, "1"), (1.6, "2"), (60, "60"), (61, "60"), (1e9, "60"), (-5, "1")],
 )
 def test_retry_after_is_within_what_sdks_honour(seconds: float | None, header: str | None) -> None:
     """1 to 60 whole seconds; longer waits make old SDKs fall back to half a second."""

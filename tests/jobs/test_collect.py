@@ -1,0 +1,70 @@
+"""What was paid for is fetched for as long as there is hope."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.domain.errors import OutOfRoom, Paid, ResultLost
+from gateway.domain.outcome import Finished, Unsure
+from gateway.jobs.collect import COLLECT_S, SPOILED_TRIES, collect
+from gateway.upstream.download import FetchFailed
+from tests.fakes.blob import MemoryBlob
+from tests.fakes.clock import Calendar
+from tests.fakes.vendor import PENDING, READY, TICKET, Said, Vendor, Works
+
+EXPIRED, BROKEN, CUT, SPOILED = (FetchFailed(str(status), status=status) for status in (403, 500, 0, 200))
+
+
+async def run(vendor: Vendor) -> tuple[str, Calendar, Works]:
+    calendar = Calendar()
+    works = Works(vendor, clock=calendar.clock)
+    return await collect(works.tools, vendor, TICKET, READY), calendar, works
+
+
+async def test_at_once() -> None:
+    """A good link is fetched without a pause and without another question."""
+    _, calendar, works = await run(Vendor())
+    assert (calendar.time, works.vendor.asked) == (0.0, {"collect": 1})
+
+
+@pytest.mark.parametrize("fault", [EXPIRED, BROKEN, CUT, SPOILED], ids=["expired", "broken", "cut", "spoiled"])
+async def test_each_fault_is_followed_by_a_fresh_link(fault: FetchFailed) -> None:
+    """Asking after the task again brings a new signature; then it is fetched from the start."""
+    _, calendar, works = await run(Vendor(fetches=[fault, fault, MemoryBlob()]))
+    assert works.vendor.asked == {"collect": 3, "poll": 2}
+    assert calendar.time < 2
+
+
+@pytest.mark.parametrize("said", [PENDING, Unsure("502"), Unsure("gone", missing=True)])
+async def test_no_fresh_link(said: Said) -> None:
+    """When the question is not answered with a link, the old one is tried on."""
+    _, _, works = await run(Vendor(polls=[said], fetches=[CUT, MemoryBlob()]))
+    assert works.vendor.asked == {"collect": 2, "poll": 1}
+
+
+async def test_a_long_outage_of_the_storage() -> None:
+    """A minute without the storage service loses nothing."""
+    _, calendar, _ = await run(Vendor(fetches=[BROKEN] * 10 + [MemoryBlob()]))
+    assert calendar.time > 40
+
+
+@pytest.mark.parametrize(
+    ("fault", "most"), [(EXPIRED, 30), (BROKEN, 30), (CUT, 30), (SPOILED, SPOILED_TRIES), (OutOfRoom("full"), 30)]
+)
+async def test_given_up_in_the_end(fault: Exception, most: int) -> None:
+    """Never cured: lost, counted, and paid for certain."""
+    calendar = Calendar()
+    works = Works(Vendor(fetches=[fault]), clock=calendar.clock)
+    with pytest.raises(ResultLost) as lost:
+        await collect(works.tools, works.vendor, TICKET, READY)
+    assert lost.value.paid is Paid.YES
+    assert works.vendor.asked["collect"] <= most and calendar.time < COLLECT_S + 15
+    assert works.metrics.registry.get_sample_value("gateway_results_lost_total", {"platform": "toy"}) == 1
+
+
+async def test_a_picture_in_the_answer() -> None:
+    """A platform that sends the bytes themselves has nothing to fetch."""
+    works = Works(Vendor())
+    blob = MemoryBlob()
+    ref = await collect(works.tools, works.vendor, None, Finished((blob,)))
+    assert works.shelf.blobs[ref] is blob and not works.vendor.asked

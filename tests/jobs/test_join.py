@@ -1,0 +1,199 @@
+"""Who shares a job, as a table of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.domain.edit import OutputFormat, ResponseFormat
+from gateway.domain.errors import AnswerLost, GatewayError, KeyReused, Moderated, Paid, PlatformError, QueueFull
+from gateway.jobs import join
+from gateway.jobs.job import Job
+from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, State, Submission
+from tests.fakes.vendor import Vendor, Works
+
+REPLY = ReplySpec(ResponseFormat.B64_JSON, OutputFormat.PNG, ())
+RECORD = JobRecord("job-1", "ann", "ann same", None, "toy", "toy-1", 1, REPLY, 0.0)
+LOST = AnswerLost("lost", paid=Paid.MAYBE)
+BROKEN = PlatformError("broken", paid=Paid.MAYBE)
+BLOCKED = Moderated("no", stage="input", categories=())
+PICTURE = Made("ref")
+
+order = Works(Vendor()).order
+
+
+def row(state: State, result: Made | GatewayError | None = None) -> Submission:
+    if isinstance(result, GatewayError):
+        return Submission(state, 1, error=result)
+    return Submission(state, 1, made=result)
+
+
+def job(waiters: int = 0, **changes: Any) -> Job:
+    made = Job(replace(RECORD, **changes))
+    made.waiters = waiters
+    return made
+
+
+def found(*rows: Submission, **changes: Any) -> Found:
+    return Found(replace(RECORD, n=len(rows), **changes), dict(enumerate(rows)), changed=1000.0)
+
+
+def ends(rows: Sequence[Submission], age: float = 1.0, kept: bool = True, **asked: Any) -> str | None:
+    """Why the job is joined, `age` seconds after its last change; None when a new one is started."""
+    jobs = [found(*rows, key="k" if asked.get("key") else None)]
+    joined = join.ended(jobs, order(**asked), 1000.0 + age, lambda _found: kept)
+    return joined and joined[1]
+
+
+# Running jobs.
+
+
+def test_an_orphan_is_taken_over() -> None:
+    """Nobody waits for it, and the request is the same."""
+    orphan = job()
+    assert join.live([job(waiters=1), orphan], order()) == (orphan, "orphan")
+
+
+def test_a_job_with_a_waiter_is_not() -> None:
+    """Two intended identical requests stay two jobs, a declared resend is the same request."""
+    waited = job(waiters=1)
+    assert join.live([waited], order()) is None
+    assert join.live([waited], order(resend=True)) == (waited, "resend")
+
+
+def test_others_do_not_count() -> None:
+    """Another caller's, another content's, and one that is about to end."""
+    ending = job()
+    ending.cancel()
+    others = [job(caller="bob"), job(fingerprint="ann other"), ending]
+    assert join.live(others, order(resend=True)) is None
+    assert join.live([job(caller="bob", key="k")], order(key="k")) is None
+
+
+def test_a_key_leads_to_its_job() -> None:
+    """Whoever waits; and only to its own: a new key is a new job even where an orphan matches."""
+    keyed, orphan = job(waiters=3, key="k"), job()
+    assert join.live([orphan, keyed], order(key="k")) == (keyed, "key")
+    assert join.live([orphan], order(key="new", resend=True)) is None
+
+
+def test_a_key_with_other_content() -> None:
+    """Refused, running or ended, unless what it stood for was unpaid."""
+    with pytest.raises(KeyReused):
+        join.live([job(key="k")], order("other", key="k"))
+    with pytest.raises(KeyReused):
+        ends([row(State.STORED, PICTURE)], content="other", key="k")
+    assert ends([row(State.NOT_ACCEPTED, QueueFull("full"))], content="other", key="k") is None
+
+
+# Jobs that are over.
+
+
+@pytest.mark.parametrize(
+    ("rows", "first_s", "last_s"),
+    [
+        ([row(State.STORED, PICTURE)], 0.0, 3599.0),
+        ([row(State.STORED, PICTURE), row(State.FAILED, BLOCKED)], 0.0, 3599.0),
+        ([row(State.STORED, PICTURE), row(State.UNKNOWN, LOST)], 0.0, 3599.0),
+        ([row(State.UNKNOWN, LOST)], 0.0, 899.0),
+        ([row(State.UNKNOWN, LOST), row(State.FAILED, BLOCKED)], 0.0, 899.0),
+        ([row(State.FAILED, BROKEN)], 0.0, 29.0),
+        ([row(State.LOST, BROKEN)], 0.0, 29.0),
+    ],
+)
+def test_an_undeclared_request_joins(rows: list[Submission], first_s: float, last_s: float) -> None:
+    """What is undelivered, or what may have been paid in vain for a while."""
+    assert ends(rows, first_s) == ends(rows, last_s) == "orphan"
+    assert ends(rows, 3600.0) in (None, "orphan")
+
+
+@pytest.mark.parametrize(
+    ("rows", "age"),
+    [
+        ([row(State.DELIVERED, PICTURE)], 0.0),
+        ([row(State.DELIVERED, PICTURE), row(State.UNKNOWN, LOST)], 0.0),
+        ([row(State.NOT_ACCEPTED, QueueFull("full"))], 0.0),
+        ([row(State.FAILED, BLOCKED)], 0.0),
+        ([row(State.UNKNOWN, LOST)], 901.0),
+        ([row(State.FAILED, BROKEN)], 31.0),
+        ([row(State.SUBMITTED)], 0.0),
+        ([row(State.STORED, PICTURE), row(State.SUBMITTED)], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_an_undeclared_request_starts_anew(rows: list[Submission], age: float) -> None:
+    """What was delivered, was free, is too long ago, or is somebody else's to end."""
+    assert ends(rows, age) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "age", "joins"),
+    [
+        ([row(State.DELIVERED, PICTURE)], 59.0, True),
+        ([row(State.DELIVERED, PICTURE)], 61.0, False),
+        ([row(State.FAILED, BROKEN)], 899.0, True),
+        ([row(State.FAILED, BROKEN)], 901.0, False),
+        ([row(State.FAILED, BLOCKED)], 0.0, False),
+        ([row(State.NOT_ACCEPTED, QueueFull("full"))], 0.0, False),
+    ],
+)
+def test_a_declared_resend(rows: list[Submission], age: float, joins: bool) -> None:
+    """Gets also what was delivered a moment ago, and every failure that may have been paid for a quarter of an hour."""
+    assert ends(rows, age, resend=True) == ("resend" if joins else None)
+
+
+@pytest.mark.parametrize("state", [State.STORED, State.DELIVERED])
+def test_pictures_that_are_gone(state: State) -> None:
+    """Nothing can be answered from them any more."""
+    assert ends([row(state, PICTURE)], kept=False, resend=True) is None
+    assert ends([row(state, PICTURE)], kept=False, key="k") is None
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [row(State.STORED, PICTURE)],
+        [row(State.DELIVERED, PICTURE)],
+        [row(State.FAILED, BLOCKED)],
+        [row(State.FAILED, BROKEN)],
+        [row(State.UNKNOWN, LOST)],
+    ],
+)
+def test_a_key_is_answered_the_same_for_as_long_as_it_is_kept(rows: list[Submission]) -> None:
+    """Pictures, moderation, failures: all but what was known to be unpaid."""
+    assert ends(rows, 3599.0, key="k") == "key"
+
+
+def test_the_newest_that_fits() -> None:
+    """One that cannot answer is passed over."""
+    delivered, stored = found(row(State.DELIVERED, PICTURE)), found(row(State.STORED, PICTURE), id="job-2")
+    assert join.ended([delivered, stored], order(), 1001.0, lambda _found: True) == (stored, "orphan")
+
+
+def test_never_intended_siblings() -> None:
+    """A job of three of which two never got a slot is over when the one has ended."""
+    one = Found(replace(RECORD, n=3), {0: row(State.STORED, PICTURE)}, changed=1000.0)
+    assert join.ended([one], order(), 1001.0, lambda _found: True) == (one, "orphan")
+
+
+# Forgetting.
+
+
+@pytest.mark.parametrize(
+    ("rows", "key", "kept_s"),
+    [
+        ([row(State.STORED, PICTURE)], None, 3600.0),
+        ([row(State.DELIVERED, PICTURE)], None, 60.0),
+        ([row(State.DELIVERED, PICTURE)], "k", 3600.0),
+        ([row(State.UNKNOWN, LOST)], None, 3600.0),
+        ([row(State.NOT_ACCEPTED, QueueFull("full"))], "k", 0.0),
+    ],
+)
+def test_what_is_forgotten_when(rows: list[Submission], key: str | None, kept_s: float) -> None:
+    """Not before the last moment in which it may answer a request."""
+    one = found(*rows, key=key)
+    assert not join.forgettable(one, 1000.0 + kept_s, 3600.0)
+    assert join.forgettable(one, 1000.0 + kept_s + 1, 3600.0)

@@ -1,0 +1,103 @@
+"""Bad answers are doubts, never ends; the questions become neither too many nor too few."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.domain.errors import TaskLost
+from gateway.domain.outcome import Outcome, Unsure, Working
+from gateway.jobs.poll import DOUBT_LONGEST_S, FORGOTTEN_S, MISSING_S, PARKED_EVERY_S, REST_LONGEST_S, Polling
+from gateway.upstream.session import MaybeSent, NotSent
+from tests.fakes.clock import Calendar
+from tests.fakes.vendor import PENDING, READY, TICKET, Said, Vendor, Works
+
+DOUBT = Unsure("502")
+GONE = Unsure("task not found", missing=True)
+
+
+async def poll(polls: list[Said], max_age_s: float = 900.0) -> tuple[Outcome, Calendar, list[float]]:
+    """The end, the time that passed, and when it was parked."""
+    calendar, parked = Calendar(), []
+    works = Works(Vendor(polls=polls), clock=calendar.clock, max_age_s=max_age_s)
+
+    async def park() -> None:
+        parked.append(calendar.time)
+
+    return await Polling(works.tools, works.vendor, TICKET, park).until_over(), calendar, parked
+
+
+@pytest.mark.parametrize("doubt", [DOUBT, GONE, NotSent("dns"), MaybeSent("reset")])
+async def test_one_doubt_is_nothing(doubt: Said) -> None:
+    """Whatever is said once or a few times in the middle, the end is the task's own."""
+    outcome, _, parked = await poll([PENDING, doubt, doubt, PENDING, doubt, READY])
+    assert outcome == READY and not parked
+
+
+async def test_an_hour_of_doubt() -> None:
+    """A platform that is out for long is asked every few seconds, and is still believed afterwards."""
+    outcome, calendar, _ = await poll([DOUBT] * 120 + [READY], max_age_s=9000.0)
+    assert outcome == READY
+    assert max(calendar.slept[1:]) <= DOUBT_LONGEST_S
+    assert calendar.time > 300
+
+
+async def test_half_a_minute_of_nothing_else_is_an_end() -> None:
+    """Not known for so long without a break: the task is lost, and may have been paid."""
+    calendar = Calendar()
+    works = Works(Vendor(polls=[PENDING, GONE]), clock=calendar.clock)
+    with pytest.raises(TaskLost):
+        await Polling(works.tools, works.vendor, TICKET, works.queue.close).until_over()
+    assert calendar.slept[0] + MISSING_S <= calendar.time < MISSING_S + 60
+
+
+async def test_a_break_begins_the_half_minute_anew() -> None:
+    """Any other answer between means that the task may live."""
+    outcome, calendar, _ = await poll(([GONE] * 5 + [DOUBT]) * 6 + [READY])
+    assert outcome == READY and calendar.time > 2 * MISSING_S
+
+
+async def test_the_platforms_own_wish_counts_up_to_a_bound() -> None:
+    """Retry-After on a bad answer is followed, but not for an hour."""
+    _, calendar, _ = await poll([Unsure("503", retry_after_s=12.0), Unsure("503", retry_after_s=3600.0), READY])
+    assert calendar.slept[1:] == [12.0, REST_LONGEST_S]
+
+
+async def test_parked_once_and_asked_sparsely() -> None:
+    """Past its maximum age a task is asked once a minute, for as long as the platform may remember it."""
+    outcome, calendar, parked = await poll([PENDING] * 60 + [READY], max_age_s=60.0)
+    assert outcome == READY and len(parked) == 1 and parked[0] > 60
+    assert calendar.slept[-1] == PARKED_EVERY_S
+
+
+async def test_forgotten_in_the_end() -> None:
+    """Asking longer than the platform remembers is in vain."""
+    calendar = Calendar()
+    works = Works(Vendor(polls=[PENDING]), clock=calendar.clock)
+
+    async def park() -> None:
+        pass
+
+    with pytest.raises(TaskLost):
+        await Polling(works.tools, works.vendor, TICKET, park).until_over()
+    assert FORGOTTEN_S < calendar.time < FORGOTTEN_S + 2 * PARKED_EVERY_S
+    assert works.vendor.asked["poll"] < 400
+
+
+async def test_unknown_words_are_counted() -> None:
+    """A status that is in no documentation means working."""
+    calendar = Calendar()
+    works = Works(Vendor(polls=[Working(TICKET, "Dreaming", known=False), READY]), clock=calendar.clock)
+    await Polling(works.tools, works.vendor, TICKET, works.queue.close).until_over()
+    found = works.metrics.registry.get_sample_value
+    assert found("gateway_vendor_fields_unknown_total", {"platform": "toy"}) == 1
+    assert found("gateway_polls_total", {"platform": "toy", "outcome": "working"}) == 1
+
+
+async def test_only_clear_ends_teach_the_pace() -> None:
+    """What was seen late because of bad answers says nothing about the model."""
+    calendar = Calendar()
+    for polls, learned in (([DOUBT] * 20 + [READY], False), ([PENDING, READY], True)):
+        works = Works(Vendor(polls=polls), clock=calendar.clock)
+        before = works.tools.paces(works.vendor, "toy-1").expected_s()
+        await Polling(works.tools, works.vendor, TICKET, works.queue.close).until_over()
+        assert (works.tools.paces(works.vendor, "toy-1").expected_s() != before) == learned

@@ -1,0 +1,253 @@
+"""One paid call: what is remembered of it, when its slot comes back, and when it may be sent again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.domain.errors import (
+    AnswerLost,
+    GatewayError,
+    InvalidField,
+    Moderated,
+    OutOfRoom,
+    Paid,
+    PlatformBusy,
+    PlatformError,
+)
+from gateway.domain.outcome import Failed, Outcome, Refused, Stage, Unsure
+from gateway.jobs.submission import CONNECT_TRIES
+from gateway.stores.contract import Made
+from gateway.upstream.download import FetchFailed
+from gateway.upstream.session import MaybeSent, NotSent
+from tests.fakes.blob import MemoryBlob
+from tests.fakes.customer import until
+from tests.fakes.vendor import PENDING, READY, TAKEN, Said, Vendor, Works
+
+BUSY = Failed(PlatformBusy("busy"))
+INVALID = Failed(InvalidField("no", param="size"))
+FAILED = Failed(PlatformError("broken", paid=Paid.MAYBE))
+REFUSED = Refused(Stage.OUTPUT, ("Violence",))
+
+
+async def run(works: Works, **options: float) -> Made | GatewayError:
+    """The result of a job's only submission."""
+    handle = await works.supervisor.start(works.order(within_s=options.pop("within_s", 300.0)))
+    await handle.job.until_finished()
+    (result,) = handle.job.results
+    assert result is not None
+    return result
+
+
+async def test_the_whole_way() -> None:
+    """Submitted once, polled until it is ready, collected, stored; seed and cost are kept, the slot is free."""
+    works = Works(Vendor(polls=[PENDING, PENDING, READY]))
+    assert await run(works) == Made("ref-0", seed=7, cost=4.0)
+    assert works.vendor.asked == {"submit": 1, "poll": 3, "collect": 1}
+    assert await works.rows() == ["stored"]
+    await until(lambda: works.held == 0)
+
+
+async def test_a_platform_that_answers_at_once() -> None:
+    """Finished with the first answer: no polls."""
+    works = Works(Vendor(submits=[READY]))
+    assert await run(works) == Made("ref-0", seed=7, cost=None)
+    assert works.vendor.asked == {"submit": 1, "collect": 1}
+
+
+@pytest.mark.parametrize(
+    ("submits", "polls", "code", "paid", "state", "asked"),
+    [
+        ([NotSent("dns")], [], "platform_unreachable", Paid.NO, "not_accepted", CONNECT_TRIES),
+        ([MaybeSent("reset")], [], "platform_answer_lost", Paid.MAYBE, "unknown", 1),
+        ([NotSent("dns"), MaybeSent("reset")], [], "platform_answer_lost", Paid.MAYBE, "unknown", 2),
+        ([Failed(AnswerLost("502", paid=Paid.MAYBE))], [], "platform_answer_lost", Paid.MAYBE, "unknown", 1),
+        ([INVALID], [], "invalid_value", Paid.NO, "not_accepted", 1),
+        ([REFUSED], [], "moderation_blocked", Paid.NO, "failed", 1),
+        ([TAKEN], [REFUSED], "moderation_blocked", Paid.NO, "failed", 1),
+        ([TAKEN], [FAILED], "platform_error", Paid.MAYBE, "failed", 1),
+        ([TAKEN], [Unsure("gone", missing=True)], "platform_task_lost", Paid.MAYBE, "lost", 1),
+        ([Unsure("what")], [], "platform_error", Paid.MAYBE, "failed", 1),
+    ],
+    ids=[
+        "unreachable",
+        "reset",
+        "reset-second",
+        "502",
+        "invalid",
+        "refused-at-once",
+        "refused",
+        "failed",
+        "missing",
+        "out-of-order",
+    ],
+)
+async def test_ends(submits: list[Said], polls: list[Said], code: str, paid: Paid, state: str, asked: int) -> None:
+    """Every end says whether it was paid, and the ledger agrees; only what is unpaid was sent more than once."""
+    works = Works(Vendor(submits, polls))
+    error = await run(works)
+    assert isinstance(error, GatewayError)
+    assert (error.code, error.paid) == (code, paid)
+    assert await works.rows() == [state]
+    assert works.vendor.asked["submit"] == asked
+    found = works.metrics.registry.get_sample_value
+    labels = {"platform": "toy", "model": "toy-1", "outcome": code}
+    assert found("gateway_submissions_total", labels) == 1
+
+
+async def test_a_lost_answer_keeps_its_slot() -> None:
+    """The task may be running: its slot comes back after two minutes, and the client does not wait for that."""
+    works = Works(Vendor(submits=[MaybeSent("reset")]))
+    started = works.clock.now()
+    await run(works)
+    assert works.clock.now() - started < 60
+    assert works.held == 1
+    await until(lambda: works.held == 0)
+    assert works.clock.now() - started >= 120
+
+
+async def test_busy_waits_without_a_slot() -> None:
+    """A 429 gives the slot back, waits its turn and is sent again under the same INTENT."""
+    works = Works(Vendor(submits=[BUSY, BUSY, TAKEN]))
+    held: list[int] = []
+    works.vendor.before = lambda step: held.append(works.held) if step == "submit" else None
+    assert isinstance(await run(works), Made)
+    assert held == [1, 1, 1]
+    assert works.vendor.asked["submit"] == 3
+
+
+async def test_busy_to_the_end() -> None:
+    """When the time is over the 429 is the answer, unpaid, a moment before the client gives up."""
+    works = Works(Vendor(submits=[BUSY]))
+    started = works.clock.now()
+    error = await run(works, within_s=40.0)
+    assert isinstance(error, PlatformBusy) and error.paid is Paid.NO and error.hopeful
+    assert works.clock.now() - started < 60
+    assert await works.rows() == ["not_accepted"]
+
+
+async def test_no_turn_in_time() -> None:
+    """Nobody gave a slot back: unpaid, and nothing was ever written down."""
+    works = Works(Vendor(polls=[PENDING]), slots=1)
+    first = await works.supervisor.start(works.order("other"))
+    error = await run(works, within_s=20.0)
+    assert isinstance(error, GatewayError) and (error.code, error.paid) == ("queue_full", Paid.NO)
+    assert await works.rows() == []
+    assert works.vendor.asked["submit"] == 1
+    await works.supervisor.drain(0)
+    assert first.job.finished
+
+
+async def test_a_slot_is_kept_until_the_maximum_age() -> None:
+    """A task that does not end is parked: its slot is free, and its end is still seen."""
+    works = Works(Vendor(polls=[PENDING] * 60 + [READY]), max_age_s=30.0)
+    handle = await works.supervisor.start(works.order())
+    await until(lambda: works.vendor.asked["submit"])
+    assert works.held == 1
+    await until(lambda: works.held == 0)
+    assert await works.rows() == ["parked"]
+    works.vendor.says["poll"][:] = [READY]
+    await handle.job.until_finished()
+    assert await works.rows() == ["stored"]
+
+
+@pytest.mark.parametrize("step", ["submit", "poll", "collect"])
+async def test_a_bug_is_an_end(step: str) -> None:
+    """Whatever breaks inside is remembered as perhaps paid, told once, and leaves no slot taken."""
+    vendor = Vendor()
+
+    def fail(word: str) -> None:
+        if word == step:
+            raise ZeroDivisionError(word)
+
+    vendor.before = fail
+    works = Works(vendor)
+    error = await run(works)
+    assert isinstance(error, GatewayError)
+    assert (error.code, error.paid, error.hopeful) == ("internal_error", Paid.MAYBE, False)
+    assert await works.rows() == ["unknown" if step == "submit" else "failed"]
+    assert [type(bug) for bug in works.bugs] == [ZeroDivisionError]
+    await until(lambda: works.held == 0)
+
+
+async def test_the_intent_cannot_be_written() -> None:
+    """No ledger, no money: nothing is sent, and the client may try again."""
+    works = Works(Vendor())
+
+    async def refuses(*_: object) -> None:
+        raise OutOfRoom("The ledger cannot be written.")
+
+    works.ledger.intent = refuses  # type: ignore[method-assign]
+    handle = await works.supervisor.start(works.order())
+    await handle.job.until_finished()
+    (error,) = handle.job.results
+    assert isinstance(error, OutOfRoom) and error.paid is Paid.NO
+    assert not handle.job.intended and not works.vendor.asked
+
+
+async def test_a_full_disk_does_not_make_it_unpaid() -> None:
+    """The picture could not be stored at first: it is collected again, not paid for again."""
+    works = Works(Vendor())
+    works.shelf.faults = [OutOfRoom("full"), OutOfRoom("full")]
+    assert isinstance(await run(works), Made)
+    assert works.vendor.asked == {"submit": 1, "poll": 3, "collect": 3}
+
+
+async def test_lost_pictures_are_paid() -> None:
+    """Never fetched: counted, paid for certain, and nothing to be sent again."""
+    works = Works(Vendor(fetches=[FetchFailed("no", status=403)]))
+    error = await run(works)
+    assert isinstance(error, GatewayError)
+    assert (error.code, error.paid, error.hopeful) == ("platform_result_lost", Paid.YES, False)
+    assert await works.rows() == ["lost"]
+    assert works.metrics.registry.get_sample_value("gateway_results_lost_total", {"platform": "toy"}) == 1
+
+
+async def test_the_bytes_are_let_go_when_taken() -> None:
+    """Nothing of the upload is needed once the platform has it."""
+    blob, taken = MemoryBlob(), asyncio.Event()
+    vendor = Vendor()
+    vendor.before = lambda step: taken.wait() if step == "poll" else None
+    works = Works(vendor)
+    handle = await works.supervisor.start(works.order(inputs=[blob]))
+    await until(lambda: vendor.asked["poll"])
+    assert blob.released == 1
+    taken.set()
+    await handle.job.until_finished()
+    assert blob.released == 1
+
+
+@pytest.mark.parametrize("outcome", [BUSY, NotSent("dns")], ids=["busy", "not-sent"])
+async def test_leaving_while_nothing_is_at_stake(outcome: Outcome | NotSent) -> None:
+    """Known to be unpaid, and nobody waits any more: it ends there, as if it had never been."""
+    works = Works(Vendor(submits=[outcome]))
+    handle = await works.supervisor.start(works.order())
+    await until(lambda: works.vendor.asked["submit"] and not handle.job.intended)
+    await handle.abandon()
+    await until(lambda: handle.job.finished)
+    assert works.vendor.asked["submit"] <= 2
+    assert await works.rows() == ["not_accepted"]
+    await until(lambda: works.held == 0)
+
+
+async def test_leaving_before_the_answer_that_makes_it_free() -> None:
+    """The client goes while the submission is on its way, and the platform says busy: nobody submits it again."""
+    answer = asyncio.Event()
+    vendor = Vendor(submits=[BUSY])
+    vendor.before = lambda _step: answer.wait()
+    works = Works(vendor)
+    handle = await works.supervisor.start(works.order())
+    await until(lambda: vendor.asked["submit"])
+    await handle.abandon()
+    assert not handle.job.cancelled
+    answer.set()
+    await until(lambda: handle.job.finished)
+    assert vendor.asked["submit"] == 1
+
+
+async def test_moderation_is_no_failure() -> None:
+    """A refusal carries its stage and reasons."""
+    error = await run(Works(Vendor(polls=[REFUSED])))
+    assert isinstance(error, Moderated)
+    assert (error.stage, error.categories) == ("output", ("Violence",))

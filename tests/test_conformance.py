@@ -1,0 +1,172 @@
+"""What every job platform keeps to, checked for each folder of `gateway/platforms` that has one."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+from pydantic import BaseModel
+
+import gateway.platforms
+from gateway.domain.edit import Edit
+from gateway.domain.errors import GatewayError, InvalidField
+from gateway.domain.outcome import Failed, Finished, Refused, Ticket, Unsure, Working
+from gateway.domain.target import JobTarget
+from gateway.platforms import registry
+from gateway.platforms.contract import Model, Plan, Platform
+from gateway.wire.call import Answer, Call
+from tests.fakes.blob import MemoryBlob
+
+KEY = "11111111-2222-4333-8444-555555555555"
+FOLDERS = sorted(path.parent.name for path in Path(gateway.platforms.__path__[0]).glob("*/__init__.py"))
+# Each with what it does: the words of its vendor, asked and answered, what it offers, what may be configured.
+FILES = {"__init__.py", "models.py", "request.py", "response.py", "settings.py"}
+
+
+def _is_own_model(kind: object, module: str) -> TypeGuard[type[BaseModel]]:
+    return inspect.isclass(kind) and issubclass(kind, BaseModel) and kind.__module__ == module
+
+
+def instance(folder: str) -> Any:
+    """An instance with nothing configured but a key."""
+    module = importlib.import_module(f"gateway.platforms.{folder}.settings")
+    (model,) = (kind for kind in vars(module).values() if _is_own_model(kind, module.__name__))
+    key = {"api_key": KEY} if "api_key" in model.model_fields else {"api_keys": [KEY]}
+    return registry.build("instance", model.model_validate({"kind": folder, **key}))
+
+
+PLATFORMS: dict[str, Platform] = {folder: found for folder in FOLDERS if hasattr(found := instance(folder), "plan")}
+EVERY = pytest.mark.parametrize("platform", PLATFORMS.values(), ids=list(PLATFORMS))
+
+TEXT = st.text(max_size=12)
+WORDS = st.sampled_from(
+    ["id", "status", "result", "details", "detail", "loc", "msg", "sample", "polling_url", "cost", "seed"]
+)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | TEXT
+    | st.sampled_from(
+        ["Ready", "Pending", "Error", "Request Moderated", "Task not found", "body", "prompt", "https://x/"]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | TEXT, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode("utf-8", "replace")
+
+
+BODIES = (
+    st.binary(max_size=60) | VALUES.map(_json) | st.builds(lambda v, cut: _json(v)[:cut], VALUES, st.integers(0, 40))
+)
+HEADERS = st.dictionaries(st.sampled_from(["Retry-After", "Content-Type", "Location", "X-Odd"]), TEXT, max_size=3)
+ANSWERS = st.builds(Answer, st.integers(100, 599), HEADERS.map(CIMultiDict), BODIES)
+
+
+def edit(n: int = 1) -> Edit:
+    return Edit("a fox", (MemoryBlob(),), n=n)
+
+
+def plan(platform: Platform, n: int = 1) -> Plan:
+    return platform.plan(edit(n), JobTarget(platform.name, platform.default_model))
+
+
+def ticket(platform: Platform) -> Ticket:
+    return Ticket("task", "https://vendor.example/task", platform.default_model, platform.account)
+
+
+def test_there_is_a_platform() -> None:
+    """The rest of this file is about something."""
+    assert "bfl" in PLATFORMS
+
+
+@EVERY
+def test_the_same_files(platform: Platform) -> None:
+    """Who knows one folder knows them all; what a vendor needs beyond them is its own file."""
+    folder = Path(inspect.getfile(type(platform))).parent
+    assert {path.name for path in folder.glob("*.py")} >= FILES
+
+
+@EVERY
+def test_the_table_of_models(platform: Platform) -> None:
+    """Every name leads to a model, and every number makes sense."""
+    assert platform.default_model in platform.models
+    assert set(platform.aliases.values()) <= set(platform.models)
+    assert platform.name == "instance" and platform.account and platform.owner
+    for name, model in platform.models.items():
+        assert isinstance(model, Model) and model.name == name
+        assert model.max_images >= 1 and model.max_image_bytes > 0 and model.max_image_pixels > 0
+        assert model.median_s > 0 and model.sigma > 0
+        assert model.ceiling is None or 1 <= model.ceiling <= platform.max_active_tasks
+
+
+@EVERY
+@pytest.mark.parametrize("n", [1, 2, 10])
+def test_one_call_a_picture(platform: Platform, n: int) -> None:
+    """As many calls as were asked for, for every model; nothing is decided by chance or by what came before."""
+    for model in platform.models:
+        target = JobTarget(platform.name, model)
+        asked = edit(n)
+        made = platform.plan(asked, target)
+        assert len(made.calls) == n
+        assert made.target == target
+        assert all(call.name == "submit" and call.url.startswith("https://") for call in made.calls)
+        assert platform.plan(asked, target) == made
+
+
+def everything(call: Call) -> str:
+    """All of a call that is not secret, bodies included."""
+    fields: Mapping[str, Any] = call.body.fields if call.body else {}
+    return f"{call.name} {call.method} {call.url} {dict(call.headers)} {dict(fields)}"
+
+
+@EVERY
+def test_the_key_is_in_the_secrets_only(platform: Platform) -> None:
+    """It reaches the socket and nothing that is printed, compared or logged."""
+    made = plan(platform)
+    asked = platform.poll(ticket(platform))
+    for call in (*made.calls, asked):
+        assert KEY in call.secrets.values()
+        assert KEY not in everything(call)
+    assert asked.name == "poll"
+    assert KEY not in f"{made!r} {asked!r} {ticket(platform)!r} {platform!r} {vars(platform).get('_settings')!r}"
+
+
+@EVERY
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(answer=ANSWERS)
+def test_no_answer_raises(platform: Platform, answer: Answer) -> None:
+    """Any status, headers and bytes have a meaning; neither key nor prompt gets into an error."""
+    outcomes = (platform.read_submit(plan(platform), answer), platform.read_poll(ticket(platform), answer))
+    for outcome in outcomes:
+        assert isinstance(outcome, Working | Unsure | Finished | Refused | Failed)
+        if isinstance(outcome, Failed):
+            assert isinstance(outcome.error, GatewayError)
+            assert KEY not in f"{outcome.error.text} {outcome.error.detail}"
+            assert outcome.error.text.isprintable()
+    assert not isinstance(outcomes[0], Unsure), "a submission was taken, refused or lost: it is not asked again"
+
+
+@EVERY
+@settings(deadline=None)
+@given(extra=st.lists(st.tuples(TEXT, TEXT), max_size=3), model=st.none() | TEXT)
+def test_no_edit_raises_anything_else(platform: Platform, extra: list[tuple[str, str]], model: str | None) -> None:
+    """A plan, or a refusal that names the field."""
+    asked = Edit("p", (MemoryBlob(),), model=model, asked=tuple(extra), extra=tuple(extra))
+    try:
+        named: str | None = str(len(platform.plan(asked, JobTarget(platform.name, platform.default_model)).calls))
+    except InvalidField as error:
+        named = error.param
+    assert named is not None

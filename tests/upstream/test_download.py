@@ -1,0 +1,238 @@
+"""A picture is fetched whole, from where it may be fetched, without credentials; or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from gateway.domain.blob import Link
+from gateway.domain.hosts import PrivateHosts
+from gateway.stores.settings import MemorySettings
+from gateway.stores.spool import Spool
+from gateway.upstream import download
+from gateway.upstream.download import Download, FetchFailed
+from tests.fakes.pictures import picture
+
+PICTURE = picture(400, 300, noise=True)
+CAP = 1_000_000
+LOOPBACK = PrivateHosts(loopback=True)
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Listen = Callable[[Handle], Awaitable[str]]
+
+
+class Held(dict[str, int]):
+    """What the spool holds, by kind."""
+
+    def __call__(self, kind: str, held: int) -> None:
+        self[kind] = held
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is given up after a moment."""
+    monkeypatch.setattr(download, "TIMES", aiohttp.ClientTimeout(total=2, sock_connect=0.5, sock_read=0.2))
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+async def fetch(tmp_path: Path, held: Held) -> AsyncIterator[Callable[..., Awaitable[bytes]]]:
+    """Fetch and read a picture; afterwards nothing may be held."""
+    settings = MemorySettings(budget=2_000_000, disk=0, wait=0)
+    async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
+
+        async def fetch(url: str, private: PrivateHosts = LOOPBACK) -> bytes:
+            blob = await opened.fetch(Link(url), private)
+            assert (blob.media_type, str(blob.pixels)) == ("image/png", "400x300")
+            data = b"".join([chunk async for chunk in blob.chunks()])
+            blob.release()
+            return data
+
+        yield fetch
+    assert not any(held.values())
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Listen]:
+    """Serve one handler under every path; returns an address."""
+    runners: list[web.AppRunner] = []
+
+    async def start(handle: Handle) -> str:
+        app = web.Application()
+        app.router.add_route("*", "/{any:.*}", handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}/sample.png?sig=a%2Bb%3D"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+async def test_a_picture(listen: Listen, fetch: Callable[..., Awaitable[bytes]]) -> None:
+    """The bytes as they were, the signature as it was, and neither key nor cookie nor compression asked for."""
+    asked: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.Response(body=PICTURE, headers={"Set-Cookie": "a=b"}, content_type="text/plain")
+
+    url = await listen(handle)
+    assert await fetch(url) == await fetch(url) == PICTURE
+    for request in asked:
+        assert request.raw_path == "/sample.png?sig=a%2Bb%3D"
+        assert request.headers["Accept-Encoding"] == "identity"
+        assert {"x-key", "authorization", "cookie"}.isdisjoint(name.lower() for name in request.headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "headers"),
+    [
+        (b"", 200, {}),
+        (b"<html>hello</html>", 200, {"Content-Type": "image/png"}),
+        (PICTURE[: len(PICTURE) // 2], 200, {}),
+        (PICTURE[:-8], 200, {}),
+        (b"GIF89a" + bytes(100), 200, {}),
+        (PICTURE + bytes(CAP), 200, {}),
+        (gzip.compress(PICTURE), 200, {"Content-Encoding": "gzip"}),
+        (PICTURE, 206, {}),
+        (b"", 302, {"Location": "/elsewhere"}),
+        (b"<Error/>", 403, {}),
+        (b"", 500, {}),
+    ],
+    ids=["empty", "html", "half", "no-end", "gif", "oversize", "gzip", "part", "redirect", "expired", "broken"],
+)
+async def test_what_is_no_picture(
+    listen: Listen, fetch: Callable[..., Awaitable[bytes]], body: bytes, status: int, headers: dict[str, str]
+) -> None:
+    """Anything but a whole picture fails with the status that was seen, and leaves nothing behind."""
+
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(body=body, status=status, headers=headers)
+
+    with pytest.raises(FetchFailed) as failed:
+        await fetch(await listen(handle))
+    assert failed.value.status == status
+    assert "sig=" not in str(failed.value)
+
+
+@pytest.mark.parametrize("declared", [CAP + 1, 10**12])
+async def test_a_huge_length_is_not_read(
+    listen: Listen, fetch: Callable[..., Awaitable[bytes]], held: Held, declared: int
+) -> None:
+    """What declares more than the cap gets no room."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(declared)})
+        await response.prepare(request)
+        await response.write(PICTURE)
+        return response
+
+    with pytest.raises(FetchFailed):
+        await fetch(await listen(handle))
+    assert not held
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_cut_connection(listen: Listen, fetch: Callable[..., Awaitable[bytes]], declared: bool) -> None:
+    """Cut in the middle, with its length declared or not: never a picture."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(PICTURE))} if declared else {})
+        await response.prepare(request)
+        await response.write(PICTURE[:-100])
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    with pytest.raises(FetchFailed):
+        await fetch(await listen(handle))
+
+
+async def test_a_silent_host(listen: Listen, fetch: Callable[..., Awaitable[bytes]]) -> None:
+    """Nothing comes any more: it is given up, and what came is let go."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(PICTURE))})
+        await response.prepare(request)
+        await response.write(PICTURE[:1000])
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(0.01)
+        return response
+
+    with pytest.raises(FetchFailed) as failed:
+        await fetch(await listen(handle))
+    assert failed.value.status == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/a.png",
+        "https://example.com:8443/a.png",
+        "https://user:pass@example.com/a.png",
+        "ftp://example.com/a.png",
+        "file:///etc/passwd",
+        "https://exämple.com/",
+        "https://example.com/\r\nx-key: a",
+        "//example.com/a.png",
+        "",
+    ],
+)
+async def test_addresses_that_are_not_visited(fetch: Callable[..., Awaitable[bytes]], url: str) -> None:
+    """Only https on its own port, or what the operator listed."""
+    with pytest.raises(FetchFailed) as failed:
+        await fetch(url, PrivateHosts())
+    assert failed.value.status == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"])
+async def test_private_addresses_are_not_visited(fetch: Callable[..., Awaitable[bytes]], host: str) -> None:
+    """A link from outside does not lead inside."""
+    with pytest.raises(FetchFailed, match="PrivateAddress|ClientConnector"):
+        await fetch(f"https://{host}/a.png", PrivateHosts())
+
+
+async def test_paid_pictures_always_find_room(tmp_path: Path, held: Held, listen: Listen) -> None:
+    """Memory and disk are over their limits: what was paid for is written to disk nevertheless."""
+
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(body=PICTURE)
+
+    url = await listen(handle)
+    settings = MemorySettings(budget=1000, disk=1000, wait=0)
+    async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
+        blob = await opened.fetch(Link(url), LOOPBACK)
+        assert held["disk"] == len(PICTURE) and not held.get("memory")
+        blob.release()
+    assert not any(held.values())
+
+
+async def test_a_broken_disk(tmp_path: Path, held: Held, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file can be made: a failed fetch, to be tried again, and never a word of trying again unpaid."""
+
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(body=PICTURE)
+
+    def full(_spool: Spool) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Spool, "open_file", full)
+    url = await listen(handle)
+    settings = MemorySettings(budget=1000, disk=1000, wait=0)
+    async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
+        with pytest.raises(FetchFailed, match="No space left"):
+            await opened.fetch(Link(url), LOOPBACK)
+    assert not any(held.values())
