@@ -13,6 +13,7 @@ import aiohttp
 import aioresponses.core
 import pytest
 from aiohttp.client_proto import ResponseHandler
+from hypothesis import settings
 
 from gateway.app import Gateway
 from gateway.config.schema import Config
@@ -37,6 +38,10 @@ if _writer is not None and _writer.default is inspect.Parameter.empty:
         return aiohttp.StreamReader(ResponseHandler(loop=loop), limit=2**30, loop=loop)
 
     vars(aioresponses.core).update(ClientResponse=_Response, stream_reader_factory=_reader)
+
+# Examples share two busy cores with other tests: how long one takes says nothing.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 

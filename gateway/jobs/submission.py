@@ -148,15 +148,17 @@ class Submission:
     async def _turn(self) -> None:
         if self._holds_slot:
             return
-        clock, record = self._tools.clock, self._job.record
-        turn = self._tools.queue.turn(
-            self._platform.account, record.model, record.caller, self._id, first=self._written
-        )
+        clock = self._tools.clock
         try:
-            await self._step("queue", clock.within(self._deadline - clock.now(), turn))
+            await self._step("queue", clock.within(self._deadline - clock.now(), self._take_slot()))
         except TimeoutError:
             busy = PlatformBusy if self._written else QueueFull
             raise busy("No slot became free in time; nothing was charged. Try again later.", retry_after_s=30) from None
+
+    async def _take_slot(self) -> None:
+        """Noted by whoever gets the turn: if it is cut off in the next moment, the slot is known to be held."""
+        account, record = self._platform.account, self._job.record
+        await self._tools.queue.turn(account, record.model, record.caller, self._id, first=self._written)
         self._holds_slot = True
         self._tools.metrics.submissions_active(*self._labels).inc()
 

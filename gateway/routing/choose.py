@@ -35,10 +35,5 @@ def choose(rules: Rules, facts: Facts) -> tuple[Target, ...]:
     )
 
 
-def needs_body(targets: tuple[Target, ...]) -> bool:
-    """True when the body has to be read to decide between these."""
-    return len(targets) > 1 or any(isinstance(target, JobTarget) for target in targets)
-
-
 def _target(offer: Offer, model: str | None) -> Target:
     return RelayTarget(offer.platform) if model is None else JobTarget(offer.platform, model, offer.defaults)

@@ -20,7 +20,10 @@ LONGEST = 2048
 # Links may be signed: their query goes.
 QUERY = re.compile(r"(https?://[^\s?\"'<>]{1,2000})\?[^\s\"'<>]*")
 BEARER = re.compile(r"(?i)(\bbearer\s+|\bx-key[\"']?\s*[:=]\s*[\"']?|[?&]sig(?:nature)?=)[^\s,;\"']+")
+BEARER_WORDS = ("bearer", "x-key", "sig")  # one of them is in whatever BEARER matches
 HIDDEN = "***"
+# A stranger's escape sequence must not reach a terminal; line ends and tabs belong to tracebacks.
+CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "\ufffd")
 
 
 class Redactor:
@@ -28,21 +31,26 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # A secret of a few characters would tear holes into innocent words.
-        self._secrets = sorted({s for s in secrets if len(s) >= 6}, key=len, reverse=True)
+        known = {s for s in secrets if len(s) >= 6}
+        self._secrets = sorted(known | {quote(s, safe="") for s in known}, key=len, reverse=True)
 
     def __call__(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {key: self._clean(value) for key, value in event.items()}
 
     def text(self, text: str) -> str:
-        # Nearly every text is clean: looking for a word costs a fraction of what a pattern does.
+        # Nearly every text is clean, and looking for a word costs a fraction of what a pattern does.
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, HIDDEN)
         if "://" in text:
             text = QUERY.sub(rf"\1?{HIDDEN}", text)
-        lower = text.lower()
-        if "bearer" in lower or "x-key" in lower:
+        folded = text.casefold()
+        if any(word in folded for word in BEARER_WORDS):
             text = BEARER.sub(rf"\1{HIDDEN}", text)
+        if not text.isprintable():
+            # A stray byte in a header comes as a lone surrogate, which no stream takes.
+            text = text.translate(CONTROLS).encode("utf-8", "backslashreplace").decode()
+        # Of a traceback both ends count.
         return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
     def _clean(self, value: Any) -> Any:

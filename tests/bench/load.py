@@ -76,9 +76,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_result(answer)
 
 
-async def loop(
-    port: int, make: Make, check: Check, *, at_once: int, seconds: float = 0.0
-) -> list[Answer]:
+async def loop(port: int, make: Make, check: Check, *, at_once: int, seconds: float = 0.0) -> list[Answer]:
     """
     `at_once` clients, each sending its next request when the last is answered, until `seconds` are over; at least one
     each. Bodies are checked and let go.

@@ -1,5 +1,5 @@
 """
-`python -m tests.bench.reference PORT URLS PAUSES`: the same work in bare aiohttp, as one would write it in an afternoon.
+`python -m tests.bench.reference PORT URLS PAUSES`: the same work in bare aiohttp, written in an afternoon.
 
 Edits: read the form, post base64 JSON, poll ten times a second, download, answer JSON. All else: forward as a stream.
 Nothing is checked, limited, measured, joined or repeated.

@@ -80,7 +80,8 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             arguments = ["tests.bench.reference", str(port), json.dumps(urls), str(bare_pauses)]
             return Process(arguments, folder / "bare.log", core=MEASURED_CORE, port=port)
 
-        ours, theirs = [], []
+        ours: list[tuple[float, float]] = []
+        theirs: list[tuple[float, float]] = []
         for _ in range(STARTS):
             for made, times in ((gateway("trial"), ours), (bare(), theirs)):
                 async with made as process:
@@ -97,8 +98,13 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
                 bare(),
             )
         ]
+        ready, spooling, tight, watched, plain = running
         stage = Stage(
-            *running,
+            gateway=ready,
+            spooling=spooling,
+            tight=tight,
+            watched=watched,
+            bare=plain,
             watched_pauses=watched_pauses,
             bare_pauses=bare_pauses,
             starts=(min(s for s, _ in ours), min(s for s, _ in theirs)),

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.vendors`: emulators in bench mode and a fake OpenAI; prints their base URLs as one JSON line."""
+"""`python -m tests.bench.vendors`: emulators in bench mode and a fake OpenAI; prints their base URLs as JSON."""
 
 from __future__ import annotations
 

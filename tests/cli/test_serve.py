@@ -42,7 +42,7 @@ async def unhurried() -> AsyncIterator[Emulator]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_a_signal(tmp_path: Path, number: signal.Signals) -> None:
-    """What it prints can be called at once; then a quiet end with exit code 0, and a state directory of its own."""
+    """What it prints can be called at once; then a quiet end with exit code 0, and a spool nobody else can read."""
     with running(tmp_path, "serve", BFL_API_KEY=BFL_KEY, **FREE) as process:
         told = greeting(process)
         admin = told["metrics"].removesuffix("/metrics")
@@ -58,7 +58,7 @@ def test_it_serves_until_a_signal(tmp_path: Path, number: signal.Signals) -> Non
     assert told["gateway"] in told["python"]
     assert BFL_KEY not in out + err
     assert [json.loads(line)["event"] for line in err.splitlines()] == ["request", "draining"]
-    assert (tmp_path / ".local/state/image-gateway").stat().st_mode & 0o077 == 0
+    assert (tmp_path / ".local/state/image-gateway/spool").stat().st_mode & 0o077 == 0
 
 
 async def test_running_jobs_are_finished(tmp_path: Path, unhurried: Emulator) -> None:

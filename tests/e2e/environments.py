@@ -43,7 +43,7 @@ def openai_1() -> Path:
             _run([sys.executable, "-m", "venv", "--clear", str(where)], ROOT)
             pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
             _run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(OPENAI_1_LOCK)], ROOT)
-            (where / "stamp").write_text(stamp)
+            (where / ".stamp").write_text(stamp)
     return python
 
 
@@ -66,11 +66,11 @@ def install_node() -> None:
         node()
     except Missing:
         _run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], NODE)
-        (NODE / "node_modules" / "stamp").write_text(_digest((NODE / "package-lock.json").read_bytes()))
+        (NODE / "node_modules" / ".stamp").write_text(_digest((NODE / "package-lock.json").read_bytes()))
 
 
 def _is_current(where: Path, stamp: str) -> bool:
-    told = where / "stamp"
+    told = where / ".stamp"
     return told.exists() and told.read_text() == stamp
 
 

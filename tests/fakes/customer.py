@@ -61,12 +61,12 @@ class Customer:
     def __init__(self, gateway: Gateway, client: aiohttp.ClientSession) -> None:
         self.gateway, self._client = gateway, client
 
-    async def edit(self, prompt: str, *, headers: Mapping[str, str] | None = None, **fields: object) -> Reply:
+    async def edit(self, prompt: str, *, headers: Mapping[str, str] | None = None, **fields: Any) -> Reply:
         async with self.open(prompt, headers=headers, **fields) as response:
             return Reply(response.status, response.headers, await response.read())
 
     def open(
-        self, prompt: str, *, headers: Mapping[str, str] | None = None, image: bytes = IMAGE, **fields: object
+        self, prompt: str, *, headers: Mapping[str, str] | None = None, image: bytes = IMAGE, **fields: Any
     ) -> Any:
         """The answer as it comes."""
         form = aiohttp.FormData()

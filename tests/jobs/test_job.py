@@ -148,7 +148,8 @@ async def test_nobody_waits_and_nothing_is_at_stake() -> None:
     steps.job.waiters = 0
     steps.job.intend(0)
     steps.job.cancel_if_free()
-    assert not steps.job.cancelled
+    await settled()
+    assert steps.job.results == [None]
     steps.job.unpaid(0)
     await steps.over
     assert steps.job.cancelled and isinstance(steps.job.results[0], ShuttingDown)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from gateway.domain.errors import TaskLost
@@ -15,7 +17,7 @@ DOUBT = Unsure("502")
 GONE = Unsure("task not found", missing=True)
 
 
-async def poll(polls: list[Said], max_age_s: float = 900.0) -> tuple[Outcome, Calendar, list[float]]:
+async def poll(polls: Sequence[Said], max_age_s: float = 900.0) -> tuple[Outcome, Calendar, list[float]]:
     """The end, the time that passed, and when it was parked."""
     calendar, parked = Calendar(), []
     works = Works(Vendor(polls=polls), clock=calendar.clock, max_age_s=max_age_s)
@@ -96,7 +98,8 @@ async def test_unknown_words_are_counted() -> None:
 async def test_only_clear_ends_teach_the_pace() -> None:
     """What was seen late because of bad answers says nothing about the model."""
     calendar = Calendar()
-    for polls, learned in (([DOUBT] * 20 + [READY], False), ([PENDING, READY], True)):
+    cases: list[tuple[list[Said], bool]] = [([*[DOUBT] * 20, READY], False), ([PENDING, READY], True)]
+    for polls, learned in cases:
         works = Works(Vendor(polls=polls), clock=calendar.clock)
         before = works.tools.paces(works.vendor, "toy-1").expected_s()
         await Polling(works.tools, works.vendor, TICKET, works.queue.close).until_over()

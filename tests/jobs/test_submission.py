@@ -178,7 +178,7 @@ async def test_the_intent_cannot_be_written() -> None:
     async def refuses(*_: object) -> None:
         raise OutOfRoom("The ledger cannot be written.")
 
-    works.ledger.intent = refuses  # type: ignore[method-assign]
+    works.ledger.intent = refuses  # type: ignore[assignment,method-assign]
     handle = await works.supervisor.start(works.order())
     await handle.job.until_finished()
     (error,) = handle.job.results

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.domain.errors import ModelNotFound
 from gateway.domain.target import JobTarget, RelayTarget, Target
-from gateway.routing.choose import choose, needs_body
+from gateway.routing.choose import choose
 from gateway.routing.rules import Facts, Offer, Rules
 
 ROUTE = "images.edits"
@@ -88,11 +88,3 @@ def test_before_the_body_is_read() -> None:
     """Everything within reach, the default first; the model is not looked at."""
     assert choose(rules(BFL, OPENAI), Facts(ROUTE, "unheard-of")) == (PRO, RelayTarget("openai"))
     assert choose(rules(BFL), Facts("images.generations")) == ()
-
-
-def test_who_needs_the_body() -> None:
-    """A relay alone never does; a job, or a choice, always."""
-    assert not needs_body((RelayTarget("openai"),))
-    assert not needs_body(())
-    assert needs_body((PRO,))
-    assert needs_body((RelayTarget("a"), RelayTarget("b")))

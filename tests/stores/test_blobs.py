@@ -358,5 +358,5 @@ async def test_reading_lets_others_run(spool: Spool) -> None:
     task = asyncio.create_task(other())
     pieces = [piece async for piece in blob.chunks()]
     task.cancel()
-    assert turns >= len(pieces) > 1
+    assert turns >= len(pieces) - 1 > 0
     blob.release()

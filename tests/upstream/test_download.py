@@ -201,7 +201,7 @@ async def test_addresses_that_are_not_visited(fetch: Callable[..., Awaitable[byt
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"])
 async def test_private_addresses_are_not_visited(fetch: Callable[..., Awaitable[bytes]], host: str) -> None:
     """A link from outside does not lead inside."""
-    with pytest.raises(FetchFailed, match="PrivateAddress|ClientConnector"):
+    with pytest.raises(FetchFailed, match=r"PrivateAddress|ClientConnector"):
         await fetch(f"https://{host}/a.png", PrivateHosts())
 
 
