@@ -9,7 +9,6 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
 
 import structlog
 from aiohttp import web
@@ -138,7 +137,8 @@ class Gateway:
             new_id=new_id,
         )
         self._paths(self.public)
-        self.admin = self._admin()
+        self.admin = health.application(self.wrong, self.metrics.registry)
+        self.admin.on_response_prepare.append(finish_headers)
         self.url = self.admin_url = ""
 
     async def __aenter__(self) -> Gateway:
@@ -168,8 +168,7 @@ class Gateway:
     # Paths.
 
     def _paths(self, app: web.Application) -> None:
-        config, prefix = self.config, self.config.route_prefix
-        openai = self.openai
+        config, prefix, openai = self.config, self.config.route_prefix, self.openai
         relay = RelayHandler(self.relay, openai, prefix=f"{prefix}/v1")
         answerer = Answerer(
             results=self.results,
@@ -208,14 +207,6 @@ class Gateway:
             for method in methods.split():
                 resource.add_route(method, handler, expect_handler=leave_expect)
 
-    def _admin(self) -> web.Application:
-        app = web.Application()
-        app.on_response_prepare.append(finish_headers)
-        handlers: Any = (health.healthz, health.readyz(self.wrong), health.metrics(self.metrics.registry))
-        for path, handler in zip(("/healthz", "/readyz", "/metrics"), handlers, strict=True):
-            app.router.add_get(path, handler)
-        return app
-
     async def _listen(self, app: web.Application, listener: Listener) -> str:
         run = runner(app)
         await run.setup()
@@ -223,8 +214,6 @@ class Gateway:
         await web.TCPSite(run, listener.host, listener.port, backlog=1024).start()
         host, port = run.addresses[0][:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-    # Odds and ends.
 
     def _offer(self, name: str) -> Offer:
         if (platform := self.platforms.get(name)) is None:

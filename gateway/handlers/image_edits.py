@@ -57,7 +57,7 @@ class ImageEdits:
         jobs = [target for target in candidates if isinstance(target, JobTarget)]
         if not candidates:
             raise PlatformNotConfigured(
-                "No platform serves this path. Set BFL_API_KEY for FLUX.1 Kontext, or OPENAI_API_KEY to relay it to OpenAI."
+                "No platform serves this path: set BFL_API_KEY for FLUX.1 Kontext, or OPENAI_API_KEY to relay it."
             )
         if not jobs:
             return await self.relay(request)

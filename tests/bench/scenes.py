@@ -27,7 +27,7 @@ class Effort:
     burdens: bool
 
 
-FULL, QUICK = Effort(3, 3.0, True), Effort(1, 0.8, False)
+FULL, QUICK = Effort(3, 2.5, True), Effort(1, 0.8, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,9 @@ async def test_only_names_of_headers_are_repeated(serve: Serve, asked: str | byt
     assert heard.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "", f"{APP}.evil.example", APP.upper(), f"{APP}/", "*"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "", f"{APP}.evil.example", APP.upper(), f"{APP}/", "*"]
+)
 async def test_other_origins_get_nothing(serve: Serve, origin: str) -> None:
     """No answer to the preflight without a key, and no leave to read what comes with one."""
     stage = await serve(ok, keys=key_settings(KEY), origins=[APP])

@@ -187,7 +187,7 @@ def beginning(fault: BaseException, sent: bytes) -> Any:
 async def test_a_fault_in_mid_answer_cuts_the_connection(
     serve: Serve, fault: Exception, outcome: str, sent: bytes
 ) -> None:
-    """No second answer behind the first; what happened is in the log and in the metric, under no status of an answer."""
+    """No second answer behind the first; what happened is in the log and in the metric, under no answer's status."""
     with logbook() as book:
         stage = await serve(beginning(fault, sent))
         answer = await talk(stage.url, f"{GET}\r\nHost: localhost\r\n\r\n".encode())

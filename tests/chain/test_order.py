@@ -22,9 +22,7 @@ GET = "GET /v1/thing HTTP/1.1"
 
 def test_the_order() -> None:
     """Outermost first; nothing appends later."""
-    app = chained(
-        AuthSettings(), Rules({}), Catalogue(), moderation_code="x", now=time.monotonic, new_id=lambda: "x"
-    )
+    app = chained(AuthSettings(), Rules({}), Catalogue(), moderation_code="x", now=time.monotonic, new_id=lambda: "x")
     names = [middleware.__name__ for middleware in app.middlewares]  # type: ignore[attr-defined]
     assert names == ["story", "metrics", "errors", "cors", "auth", "moderation", "routing"]
 

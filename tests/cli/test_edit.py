@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -33,7 +34,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def edit(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+async def edit(home: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     return await asyncio.to_thread(run, home, "edit", "in.png", "-p", "make it blue", *arguments, **variables)
 
 

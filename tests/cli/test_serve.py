@@ -22,7 +22,7 @@ from tests.fakes.forms import edit_form
 from tests.fakes.program import HURRIED, greeting, run, running
 
 BFL_KEY = "00000000-0000-4000-8000-000000000000"
-FREE = {"GATEWAY_PORT": "0", "GATEWAY_ADMIN_PORT": "0"}
+FREE: dict[str, Any] = {"GATEWAY_PORT": "0", "GATEWAY_ADMIN_PORT": "0"}
 
 
 def get(url: str) -> tuple[int, Any]:
@@ -63,7 +63,7 @@ def test_it_serves_until_a_signal(tmp_path: Path, number: signal.Signals) -> Non
 
 async def test_running_jobs_are_finished(tmp_path: Path, unhurried: Emulator) -> None:
     """After SIGTERM it is not ready, takes no new job, and still answers the one it works on; then it ends."""
-    vendor = {"BFL_API_KEY": BFL_KEY, "BFL_BASE_URL": unhurried.api_url}
+    vendor: dict[str, Any] = {"BFL_API_KEY": BFL_KEY, "BFL_BASE_URL": unhurried.api_url}
     with running(tmp_path, "serve", program=HURRIED, **vendor, **FREE) as process:
         told = await asyncio.to_thread(greeting, process)
         admin = told["metrics"].removesuffix("/metrics")
@@ -149,7 +149,7 @@ def test_a_state_directory_that_is_none_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_configuration_is_told(
-    tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, str], expected: str
+    tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, Any], expected: str
 ) -> None:
     """Exit code 2, what is wrong and what would be right, and no secret in it."""
     result = run(tmp_path, "serve", *arguments, **{**FREE, **variables})

@@ -52,7 +52,9 @@ main()
 
 
 @contextmanager
-def running(home: Path, *arguments: str, program: tuple[str, ...] = GATEWAY, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def running(
+    home: Path, *arguments: str, program: tuple[str, ...] = GATEWAY, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """The same, while it runs; ended in any case."""
     with subprocess.Popen(
         [*program, *arguments],
@@ -70,7 +72,7 @@ def running(home: Path, *arguments: str, program: tuple[str, ...] = GATEWAY, **v
 
 
 def greeting(process: subprocess.Popen[str]) -> dict[str, str]:
-    """The addresses that `gateway serve` prints once it listens, and behind them the commands to try, by their names."""
+    """What `gateway serve` prints once it listens: addresses by their names, and the commands to try."""
     assert process.stdout is not None
     found: dict[str, str] = {}
     for line in process.stdout:

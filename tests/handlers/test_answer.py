@@ -25,7 +25,7 @@ EDITS = "/v1/images/edits"
 
 
 def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
-    """A stream's events, after a look at their shape: an `event` line, one `data` line, a blank one; comments between."""
+    """A stream's events, after a look at their shape: an `event` line, one `data` line, a blank one; comments."""
     assert text.endswith("\n\n")
     assert "\r" not in text
     found = []
@@ -239,9 +239,7 @@ async def test_a_client_that_leaves_a_stream(bfl: Emulator, start_gateway: Start
     with logbook() as book:
         gateway = await start_gateway(bfl, jobs={"answer_within": 300})
         async with aiohttp.ClientSession() as session:
-            answer = await session.post(
-                gateway.url + EDITS, data=edit_form("[[fault:pending_forever]]", stream="true")
-            )
+            answer = await session.post(gateway.url + EDITS, data=edit_form("[[fault:pending_forever]]", stream="true"))
             assert answer.status == 200
             answer.close()
         async with asyncio.timeout(5):
@@ -255,13 +253,14 @@ async def test_a_client_that_leaves_a_stream(bfl: Emulator, start_gateway: Start
 async def test_nothing_stays_behind(bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:
     """After answers of every kind no upload is held, and no descriptor is open for one."""
     gateway = await start_gateway(bfl)
-    for fields in (
+    kinds: tuple[dict[str, Any], ...] = (
         {},
         {"stream": "true"},
         {"prompt": "[[fault:request_moderated]]"},
         {"prompt": "[[fault:task_error]]"},
         {"prompt": "[[fault:submit_402]]", "stream": "true"},
-    ):
+    )
+    for fields in kinds:
         async with client.post(gateway.url + EDITS, data=edit_form(**fields)) as answer:
             await answer.read()
     gateway.results.make_room(2**40)

@@ -24,9 +24,7 @@ async def test_alive(start_gateway: StartGateway, client: aiohttp.ClientSession,
             assert answer.content_type == "application/json"
 
 
-async def test_ready_until_it_drains(
-    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
-) -> None:
+async def test_ready_until_it_drains(bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:
     """Then 503 with the reason, while it stays alive, keeps serving metrics, and takes no new edit."""
     gateway = await start_gateway(bfl)
     async with client.get(f"{gateway.admin_url}/readyz") as answer:

@@ -19,7 +19,7 @@ from gateway.handlers.image_edits import idempotency_key, is_resend
 from tests.fakes.forms import BOUNDARY, edit_body, edit_form
 from tests.fakes.logbook import logbook
 from tests.fakes.openai_server import answer, fake_openai
-from tests.fakes.raw import exchange
+from tests.fakes.raw import exchange, parse
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 
@@ -50,7 +50,17 @@ def test_what_is_no_idempotency_key(sent: str) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "resend"),
-    [("0", False), ("1", True), ("2", True), ("00", False), ("-1", False), ("x", False), ("", False), ("²", False), ("9" * 9, False)],
+    [
+        ("0", False),
+        ("1", True),
+        ("2", True),
+        ("00", False),
+        ("-1", False),
+        ("x", False),
+        ("", False),
+        ("²", False),
+        ("9" * 9, False),
+    ],
 )
 def test_a_declared_resend(sent: str, resend: bool) -> None:
     """By the count that the official SDKs send; junk declares nothing."""
@@ -107,7 +117,11 @@ async def test_a_full_queue_is_told_before_the_upload(bfl: Emulator, start_gatew
     async with asyncio.timeout(5):
         while not bfl.counts.accepted:
             await asyncio.sleep(0.005)
-    heard = await exchange(gateway.url, *lines, "Expect: 100-continue")
+    place = URL(gateway.url)
+    reader, writer = await asyncio.open_connection(place.host, place.port)
+    writer.write("\r\n".join((*lines, f"Host: {place.host}", "Expect: 100-continue", "", "")).encode())
+    heard = parse(await asyncio.wait_for(reader.readuntil(b"}}"), 3))
+    writer.transport.abort()
     assert (heard.status, heard.error["code"]) == (429, "queue_full")
     assert heard.headers["x-should-retry"] == "true"
     assert 1 <= int(heard.headers["retry-after"]) <= 60

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
@@ -30,7 +30,7 @@ class Bytes:
     data: bytes
     fails_after: int | None = None
     media_type: str = "image/png"
-    pixels: Pixels = Pixels(1, 1)
+    pixels: Pixels = field(default=Pixels(1, 1))
     digest: str = "0" * 64
 
     @property
@@ -135,7 +135,7 @@ async def test_a_slow_reader_that_goes_on_gets_everything(monkeypatch: pytest.Mo
         got, begun = 0, time.monotonic()
         while piece := await reader.read(1_000_000):
             got += len(piece)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
         writer.transport.abort()
     assert time.monotonic() - begun > respond.STALL_S
     assert got > len(data) * 4 // 3

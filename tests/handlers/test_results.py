@@ -103,7 +103,16 @@ async def test_what_is_no_single_range_gets_the_whole(made: Linked) -> None:
     """Several ranges, reversed ones and junk are as if nothing had been asked."""
     line = f"GET {URL(made.link).raw_path_qs} HTTP/1.1"
     digits = "9" * 40
-    for asked in ("bytes=0-1,4-5", "bytes=5-1", "bytes=-", "bytes=", "lines=0-1", "0-1", "bytes=a-b", f"bytes={digits}-"):
+    for asked in (
+        "bytes=0-1,4-5",
+        "bytes=5-1",
+        "bytes=-",
+        "bytes=",
+        "lines=0-1",
+        "0-1",
+        "bytes=a-b",
+        f"bytes={digits}-",
+    ):
         heard = await exchange(made.gateway.url, line, f"Range: {asked}")
         assert (heard.status, heard.rest) == (200, made.data), asked
 
@@ -261,7 +270,9 @@ async def test_a_prefix_is_in_links_of_this_machine(
         assert answer.status == 404
 
 
-@pytest.mark.parametrize("host", ["images.example", "localhost.evil.example", "localhost:1@evil.example", "127.0.0.1.nip.io"])
+@pytest.mark.parametrize(
+    "host", ["images.example", "localhost.evil.example", "localhost:1@evil.example", "127.0.0.1.nip.io"]
+)
 async def test_without_an_address_links_are_refused_before_anything_is_paid(
     bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, host: str
 ) -> None:

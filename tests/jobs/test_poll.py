@@ -52,9 +52,10 @@ async def test_half_a_minute_of_nothing_else_is_an_end() -> None:
     assert calendar.slept[0] + MISSING_S <= calendar.time < MISSING_S + 60
 
 
-async def test_a_break_begins_the_half_minute_anew() -> None:
+@pytest.mark.parametrize("other", [DOUBT, PENDING, NotSent("dns")])
+async def test_a_break_begins_the_half_minute_anew(other: Said) -> None:
     """Any other answer between means that the task may live."""
-    outcome, calendar, _ = await poll(([GONE] * 5 + [DOUBT]) * 6 + [READY])
+    outcome, calendar, _ = await poll([*[GONE, GONE, GONE, GONE, GONE, other] * 6, READY])
     assert outcome == READY and calendar.time > 2 * MISSING_S
 
 
@@ -98,7 +99,7 @@ async def test_unknown_words_are_counted() -> None:
 async def test_only_clear_ends_teach_the_pace() -> None:
     """What was seen late because of bad answers says nothing about the model."""
     calendar = Calendar()
-    cases: list[tuple[list[Said], bool]] = [([*[DOUBT] * 20, READY], False), ([PENDING, READY], True)]
+    cases: list[tuple[list[Said], bool]] = [([PENDING, *[DOUBT] * 20, READY], False), ([PENDING, READY], True)]
     for polls, learned in cases:
         works = Works(Vendor(polls=polls), clock=calendar.clock)
         before = works.tools.paces(works.vendor, "toy-1").expected_s()

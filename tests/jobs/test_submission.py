@@ -117,6 +117,29 @@ async def test_busy_waits_without_a_slot() -> None:
     assert works.vendor.asked["submit"] == 3
 
 
+async def test_busy_keeps_its_place() -> None:
+    """Who was sent back goes before those of the same caller who came later."""
+    works = Works(Vendor(submits=[BUSY, TAKEN]), slots=1)
+    first = await works.supervisor.start(works.order("first"))
+    second = await works.supervisor.start(works.order("second"))
+    await first.job.until_accepted()
+    assert works.vendor.asked["submit"] == 2 and not second.job.intended
+    await second.job.until_finished()
+
+
+async def test_the_slot_is_free_when_the_task_is_over() -> None:
+    """Fetching the picture is no task of the platform's."""
+    fetched = asyncio.Event()
+    vendor = Vendor()
+    vendor.before = lambda step: fetched.wait() if step == "collect" else None
+    works = Works(vendor)
+    handle = await works.supervisor.start(works.order())
+    await until(lambda: vendor.asked["collect"])
+    await until(lambda: works.held == 0)
+    fetched.set()
+    await handle.job.until_finished()
+
+
 async def test_busy_to_the_end() -> None:
     """When the time is over the 429 is the answer, unpaid, a moment before the client gives up."""
     works = Works(Vendor(submits=[BUSY]))

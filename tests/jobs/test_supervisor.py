@@ -101,7 +101,7 @@ async def test_an_answer_on_its_way_is_not_an_orphan() -> None:
     """Stored and not yet delivered, but somebody is just being answered: the same request is another job."""
     works = Works(Vendor())
     first = await works.supervisor.start(works.order())
-    await first.job.until_finished()
+    await finished(works)
     second = await works.supervisor.start(works.order())
     assert second.joined is None
     await first.abandon()

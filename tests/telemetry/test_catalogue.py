@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -82,7 +83,8 @@ async def test_strangers_make_no_series(
             assert answer.status == 401
         async with client.post(edit, data=edit_form(model=word), headers=BEARER) as answer:
             assert answer.status == 404
-        async with client.post(edit, data=edit_form(**{word: "1"}), headers=BEARER) as answer:
+        fields: dict[str, Any] = {word: "1"}
+        async with client.post(edit, data=edit_form(**fields), headers=BEARER) as answer:
             assert answer.status == 400
         assert (await exchange(gateway.url, f"{word.upper()} /v1/models HTTP/1.1")).status in (400, 401)
 

@@ -78,7 +78,10 @@ def test_known_secrets_are_hidden(value: Any) -> None:
     ("text", "written"),
     [
         (SIGNED, "https://delivery.example/a.png?***"),
-        (f"got <{SIGNED}> and '{SIGNED}'", "got <https://delivery.example/a.png?***> and 'https://delivery.example/a.png?***'"),
+        (
+            f"got <{SIGNED}> and '{SIGNED}'",
+            "got <https://delivery.example/a.png?***> and 'https://delivery.example/a.png?***'",
+        ),
         ("Authorization: Bearer gw-unknown", "Authorization: Bearer ***"),
         ("bearer abc, next", "bearer ***, next"),
         ("x-key: abc", "x-key: ***"),
