@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from gateway.domain.settings import Settings
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -24,10 +25,8 @@ def _hash(text: str) -> str:
     return text
 
 
-class KeySettings(BaseModel):
+class KeySettings(Settings):
     """A client's key, by its hash: the file holds nothing that opens a door."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     id: Annotated[str, AfterValidator(_id)] = Field(description="The caller's name in logs; no secret")
     hash: Annotated[str, AfterValidator(_hash)] = Field(
@@ -37,10 +36,8 @@ class KeySettings(BaseModel):
     )
 
 
-class AuthSettings(BaseModel):
+class AuthSettings(Settings):
     """Who may call. Without any key the gateway serves this machine's own programs only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     keys: tuple[KeySettings, ...] = Field(default=(), description="Clients' keys, hashed")
     origins: tuple[str, ...] = Field(
@@ -48,10 +45,8 @@ class AuthSettings(BaseModel):
     )
 
 
-class ErrorSettings(BaseModel):
+class ErrorSettings(Settings):
     """Words that clients look for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     moderation_code: Annotated[str, Field(pattern="^(moderation_blocked|content_policy_violation)$")] = Field(
         default="moderation_blocked",

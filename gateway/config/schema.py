@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from gateway.chain.settings import AuthSettings, ErrorSettings
 from gateway.domain.hosts import is_loopback
 from gateway.domain.secret import Secret
+from gateway.domain.settings import BaseUrl, Settings
 from gateway.handlers.settings import UploadSettings
 from gateway.jobs.settings import JobSettings
 from gateway.platforms.bfl.settings import BflSettings
@@ -23,9 +24,7 @@ from gateway.stores.settings import MemorySettings, ResultSettings
 PlatformSettings = Annotated[BflSettings | OpenAiSettings, Field(discriminator="kind")]
 
 
-class Listener(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
+class Listener(Settings):
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(ge=0, le=65_535, description="TCP port; 0 takes a free one")
 
@@ -48,14 +47,14 @@ def state_dir() -> Path:
     return Path(base).expanduser() / "image-gateway"
 
 
-class Config(BaseModel):
+class Config(Settings):
     """An image-API gateway: OpenAI's Images API in front, FLUX and OpenAI behind."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, title="image-gateway")
+    model_config = ConfigDict(title="image-gateway")
 
     listen: PublicListener = Field(default_factory=PublicListener)
     admin: AdminListener = Field(default_factory=AdminListener)
-    public_base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")] | None = Field(
+    public_base_url: BaseUrl | None = Field(
         default=None, description="Where clients reach the gateway; needed for response_format=url off this machine"
     )
     route_prefix: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from gateway.domain.size import Pixels
 
 
-@runtime_checkable
 class Blob(Protocol):
     """
     Bytes with a media type, held within the memory budget or in an unlinked file.
@@ -32,7 +31,7 @@ class Blob(Protocol):
         ...
 
     def release(self) -> None:
-        """Give the memory or the file back. Calling it twice is harmless; reading afterwards is a bug."""
+        """Let go; once for every holder. The last one gives the memory or the file back, and reading after is a bug."""
         ...
 
 

@@ -278,7 +278,7 @@ class PlatformUnreachable(PlatformError):
 
 
 class PlatformTimeout(PlatformError):
-    """A relayed platform did not begin to answer."""
+    """A relayed platform could not be connected in time."""
 
     code, status = "platform_timeout", 504
     hopeful = True

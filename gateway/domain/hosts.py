@@ -22,9 +22,7 @@ class PrivateHosts:
     @classmethod
     def of(cls, base_url: str, listed: tuple[str, ...]) -> PrivateHosts:
         base = URL(base_url)
-        plain = base.scheme == "http"
-        own = {f"{base.host}:{base.port}"} if plain else set()
-        return cls(frozenset(listed) | own, loopback=plain and is_loopback(base.host))
+        return cls(frozenset(listed), loopback=base.scheme == "http" and is_loopback(base.host))
 
     def allows(self, url: URL) -> bool:
         """True when the address may be plain http and may be private."""

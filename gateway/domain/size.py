@@ -12,7 +12,7 @@ _RATIO = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """A width and a height in pixels, both 1 … 99 999."""
+    """A width and a height in pixels."""
 
     width: int
     height: int

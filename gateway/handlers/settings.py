@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gateway.domain.quantity import ByteSize, Seconds
+from gateway.domain.settings import Settings
 from gateway.handlers.body import Pace
 from gateway.handlers.receive import Limits
 
 MIB = 1024 * 1024
 
 
-class UploadSettings(BaseModel):
+class UploadSettings(Settings):
     """The most a client may send, and the least speed. A model that takes less lowers the limits."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     image_bytes: ByteSize = Field(default=20 * MIB, ge=1024, description="Largest picture file")
     images: int = Field(default=4, ge=1, le=16, description="Pictures in one request, masks not counted")

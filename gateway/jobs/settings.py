@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gateway.domain.quantity import Seconds
+from gateway.domain.settings import Settings
 
 
-class JobSettings(BaseModel):
+class JobSettings(Settings):
     """Two clocks: the client's and the paid task's. The first never ends the second."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     answer_within: Seconds = Field(default=300.0, gt=0, description="A request is answered by then, come what may")
     job_max_age: Seconds = Field(
-        default=900.0, gt=0, description="A paid task older than this gives its slot back and is asked after sparsely"
+        default=900.0,
+        gt=0,
+        le=3600,
+        description="A paid task older than this gives its slot back and is asked after sparsely",
     )
     queue_limit: int = Field(default=200, ge=0, description="Submissions that may wait for a slot, per account")
     drain: Seconds = Field(default=110.0, ge=0, description="How long running jobs may go on after SIGTERM")

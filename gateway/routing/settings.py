@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gateway.domain.settings import Settings
 
 
-class RouteSettings(BaseModel):
+class RouteSettings(Settings):
     """Platform ids by route, the default first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     edits: tuple[str, ...] = Field(
         default=(), description="Who serves POST /v1/images/edits; empty: OpenAI, else the first platform"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from aiohappyeyeballs import AddrInfoType
+from aiohttp import AddrInfoType
 
 # All of IPv6 that has been handed out for the public internet; NAT64, multicast and site-local addresses lie outside.
 # https://www.iana.org/assignments/ipv6-address-space

@@ -117,7 +117,7 @@ def test_loopback(host: str | None, expected: bool) -> None:
         ("http://127.0.0.1:8000", (), "http://127.0.0.1:1/", True),
         ("http://localhost:8000", (), "http://[::1]:1/", True),
         ("http://127.0.0.1:8000", (), "http://10.0.0.1:8000/", False),
-        ("http://emulator:8000", (), "http://emulator:8000/", True),
+        ("http://emulator:8000", (), "http://emulator:8000/", False),
         ("http://emulator:8000", (), "http://127.0.0.1:8000/", False),
         ("https://127.0.0.1:8000", (), "http://127.0.0.1:8000/", False),
     ],

@@ -48,14 +48,15 @@ class Bytes:
 
 @asynccontextmanager
 async def served(handler: Handler) -> AsyncIterator[tuple[str, list[BaseException]]]:
-    """A bare server and what was raised in its handler."""
+    """A bare server and what was raised in its handler, by which time the connection has to be closing."""
     raised: list[BaseException] = []
 
     async def noted(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except BaseException as error:
-            raised.append(error)
+            closing = request.transport is None or request.transport.is_closing()
+            raised.append(error if closing else AssertionError("still open"))
             raise
 
     app = web.Application()

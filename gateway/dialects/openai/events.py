@@ -16,7 +16,6 @@ from gateway.wire import render
 from gateway.wire.body import JsonBody
 
 KEEP_ALIVE = b": keep-alive\n\n"
-DONE = b"data: [DONE]\n\n"
 
 
 async def event(kind: str, body: JsonBody) -> AsyncIterator[bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from yarl import URL
+
 from gateway.domain.edit import Edit
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Outcome, Ticket
@@ -34,7 +36,8 @@ class Bfl:
         self._base = settings.base_url.rstrip("/")
         self._settings = settings
         self.private = PrivateHosts.of(self._base, settings.insecure_hosts)
-        self._key_hosts = KeyHosts(frozenset(map(str.lower, settings.polling_hosts)), self.private)
+        named = (*settings.polling_hosts, URL(self._base).host or "")
+        self._key_hosts = KeyHosts(frozenset(map(str.lower, named)), self.private)
         self._secrets = {"x-key": settings.api_key.reveal()}
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:

@@ -16,7 +16,8 @@ class KeyHosts:
     The hosts that may see the key.
 
     Tasks live on regional hosts whose names change, so every https host at or under bfl.ai qualifies, except the
-    delivery hosts: https://docs.bfl.ai/api_integration/integration_guidelines
+    delivery hosts: https://docs.bfl.ai/api_integration/integration_guidelines. `polling` are the operator's own words:
+    the base URL's host and `polling_hosts`, in lower case.
     """
 
     polling: frozenset[str]

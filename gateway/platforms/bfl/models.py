@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.platforms.contract import Model
 
-MEGA = 1_000_000
+MIB, MEGA = 1024 * 1024, 1_000_000
 
 # Input limits: https://docs.bfl.ai/kontext/kontext_image_editing (20 MB or 20 MP per picture; four reference pictures).
 # Active tasks, 24 per account and 6 for kontext-max: https://docs.bfl.ai/quick_start/introduction
@@ -12,8 +12,8 @@ MEGA = 1_000_000
 KONTEXT = {
     model.name: model
     for model in (
-        Model("flux-kontext-pro", 4, 20 * MEGA, 20 * MEGA, median_s=7.0, sigma=0.25),
-        Model("flux-kontext-max", 4, 20 * MEGA, 20 * MEGA, median_s=8.0, sigma=0.25, ceiling=6),
+        Model("flux-kontext-pro", 4, 20 * MIB, 20 * MEGA, median_s=7.0, sigma=0.25),
+        Model("flux-kontext-max", 4, 20 * MIB, 20 * MEGA, median_s=8.0, sigma=0.25, ceiling=6),
     )
 }
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from yarl import URL
 
 from gateway.domain.edit import Edit
 from gateway.domain.errors import InvalidField
+from gateway.domain.hosts import PrivateHosts
 from gateway.domain.secret import Secret
+from gateway.domain.settings import BaseUrl, Settings
 from gateway.platforms.bfl.models import KONTEXT
 from gateway.platforms.bfl.request import Translation
 
 
-class BflSettings(BaseModel):
+class BflSettings(Settings):
     """A Black Forest Labs account. https://docs.bfl.ai"""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: Literal["bfl"]
     api_key: Secret = Field(description="Sent as `x-key`; from https://dashboard.bfl.ai")
-    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")] = Field(
+    base_url: BaseUrl = Field(
         default="https://api.bfl.ai", description="The API's origin; `https://api.eu.bfl.ai` keeps requests in Europe"
     )
     max_active_tasks: int = Field(default=24, ge=1, le=10_000, description="The account's limit of unfinished tasks")
@@ -54,6 +56,22 @@ class BflSettings(BaseModel):
             except InvalidField as error:
                 raise ValueError(error.text) from None
         return defaults
+
+    @model_validator(mode="after")
+    def _keeps_its_key(self) -> Self:
+        """The operator's own word is enough for https; plain http shows the key to everybody on the way."""
+        base = URL(self.base_url)
+        if base.scheme == "http" and not PrivateHosts.of(self.base_url, self.insecure_hosts).allows(base):
+            raise PydanticCustomError(
+                "plain_http",
+                "{text}",
+                {
+                    "text": f"{self.base_url} would get the key over plain http. Use https, or list "
+                    f"{base.host}:{base.port} in insecure_hosts if it is an emulator.",
+                    "path": ("base_url",),
+                },
+            )
+        return self
 
     def model_post_init(self, _context: object) -> None:
         for name in (self.default_model, *self.aliases.values()):

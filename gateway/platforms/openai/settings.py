@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, field_validator
 
 from gateway.domain.secret import Secret
+from gateway.domain.settings import BaseUrl, Settings
 
 
-class OpenAiSettings(BaseModel):
+class OpenAiSettings(Settings):
     """OpenAI or a compatible service: requests are relayed as they are. https://developers.openai.com/api/reference"""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: Literal["openai"]
     api_keys: tuple[Secret, ...] = Field(
         min_length=1,
         description="Sent in turn as `Authorization: Bearer`; from https://platform.openai.com/api-keys",
     )
-    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")] = Field(
+    base_url: BaseUrl = Field(
         default="https://api.openai.com/v1",
         description="As the official SDKs take it: what follows our `/v1` follows this. A bare origin gets `/v1`",
     )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _pool(cls, keys: Any) -> Any:
+        """A pool may come as one text, keys separated by spaces, as the environment has it."""
+        if isinstance(keys, str):
+            return tuple(keys.split())
+        if isinstance(keys, list | tuple):
+            return tuple(key for text in keys for key in (text.split() if isinstance(text, str) else [text]))
+        return keys

@@ -33,7 +33,7 @@ def test_the_table_of_models() -> None:
     """20 MB, 20 megapixels and four pictures each; six tasks at once of the larger model."""
     assert {name: model.ceiling for name, model in KONTEXT.items()} == {"flux-kontext-pro": None, "flux-kontext-max": 6}
     limits = {(m.max_images, m.max_image_bytes, m.max_image_pixels) for m in KONTEXT.values()}
-    assert limits == {(4, 20_000_000, 20_000_000)}
+    assert limits == {(4, 20 * 1024 * 1024, 20_000_000)}
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,12 @@ def test_refused_settings(options: dict[str, Any], words: str) -> None:
 def test_the_key_is_not_shown() -> None:
     """Neither printed nor dumped."""
     assert KEY not in f"{settings()!r} {settings()} {settings().model_dump()} {settings().model_dump_json()}"
+
+
+def test_plain_http_has_to_be_meant() -> None:
+    """A key crosses the network in the clear only to a host that the operator listed as insecure, or stays on the machine."""
+    with pytest.raises(ValidationError, match="plain http"):
+        BflSettings.model_validate({"kind": "bfl", "api_key": "k", "base_url": "http://emulator:9090"})
+    for address, listed in (("http://emulator:9090", ["emulator:9090"]), ("http://127.0.0.1:9090", [])):
+        document = {"kind": "bfl", "api_key": "k", "base_url": address, "insecure_hosts": listed}
+        assert BflSettings.model_validate(document).base_url == address

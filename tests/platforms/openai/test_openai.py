@@ -62,8 +62,15 @@ def test_keys_are_not_shown() -> None:
     settings = OpenAiSettings.model_validate({"kind": "openai", "api_keys": ["sk-hidden"]})
     assert "sk-hidden" not in f"{settings!r} {settings.model_dump_json()} {OpenAi('main', settings).next_key()}"
     with pytest.raises(ValidationError) as complaint:
-        made(api_keys=["sk-hidden\n"])
+        made(api_keys=["sk-hidden\0"])
     assert "sk-hidden" not in str(complaint.value.errors(include_input=False))
+
+
+@pytest.mark.parametrize("pool", ["sk-a sk-b", ["sk-a sk-b"], ["sk-a", "sk-b"]])
+def test_a_pool_may_be_one_text(pool: object) -> None:
+    """Keys separated by spaces are separate keys, in the file as in the environment."""
+    openai = made(api_keys=pool)
+    assert [openai.next_key().reveal() for _ in range(3)] == ["sk-a", "sk-b", "sk-a"]
 
 
 def test_unknown_options_are_mistakes() -> None:
