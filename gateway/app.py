@@ -18,13 +18,11 @@ from gateway.chain.connection import runner
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
 from gateway.config.schema import Config, Listener
-from gateway.domain.target import JobTarget, Target
 from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
 from gateway.handlers.image_edits import ImageEdits
 from gateway.handlers.models import Listed, ModelsHandler
-from gateway.handlers.receive import Limits
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.jobs.clock import Clock
@@ -186,7 +184,7 @@ class Gateway:
             supervisor=self.supervisor,
             answerer=answerer,
             relay=relay,
-            limits=self._limits,
+            uploads=config.uploads,
             metrics=self.metrics,
             clock=self._clock,
             answer_within_s=config.jobs.answer_within,
@@ -220,16 +218,6 @@ class Gateway:
             return Offer(name)
         names = {model: model for model in platform.models} | dict(platform.aliases)
         return Offer(name, platform.default_model, names, platform.defaults)
-
-    def _limits(self, targets: tuple[Target, ...]) -> Limits:
-        """The widest reachable target's numbers, within the operator's own."""
-        models = [self.platforms[t.platform].models[t.model] for t in targets if isinstance(t, JobTarget)]
-        uploads = self.config.uploads
-        return uploads.limits(
-            images=max(model.max_images for model in models),
-            image_bytes=max(model.max_image_bytes for model in models),
-            image_pixels=max(model.max_image_pixels for model in models),
-        )
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)

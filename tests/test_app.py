@@ -195,14 +195,6 @@ def test_routes_that_nobody_wrote(
         assert tuple(map(type, choose(gateway.rules, Facts(route)))) == kinds
 
 
-def test_limits_are_the_narrower_of_two(tmp_path: Path) -> None:
-    """A model's numbers within the operator's, and the other way round."""
-    for uploads, images, size in (({}, 4, 20_000_000), ({"images": 2, "image_bytes": "1MB"}, 2, 1_000_000)):
-        gateway = Gateway(config(tmp_path, platforms={"bfl": BFL}, uploads=uploads))
-        limits = gateway._limits(choose(gateway.rules, Facts("images.edits")))
-        assert (limits.images, limits.image_bytes) == (images, size)
-
-
 def test_constructing_opens_nothing(tmp_path: Path) -> None:
     """No file, no socket, no task before `async with`."""
     Gateway(config(tmp_path / "state", platforms={"bfl": BFL, "openai": OPENAI}))

@@ -51,13 +51,12 @@ class Unsure:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Done: where the pictures are, and what the vendor told about them. `took_s` is the vendor's own clock."""
+    """Done: where the pictures are, and what the vendor told about them."""
 
     results: tuple[Link | Blob, ...]
     cost: float | None = None
     seed: int | None = None
     prompt: str | None = field(default=None, repr=False)
-    took_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

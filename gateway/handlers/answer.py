@@ -136,7 +136,13 @@ class Answerer:
                 following = asyncio.ensure_future(anext(ends, None))
         finally:
             following.cancel()
-        if not sent:
+        record = handle.job.record
+        if sent and sent < record.n:
+            # The head, which would have said so, has gone long ago.
+            why = ", ".join(sorted({error.code for error in errors})) or AnswerOverdue.code
+            await response.write(f": {sent} of {record.n} pictures; {why}\n\n".encode())
+            told.facts["pictures"] = f"{sent} of {record.n}"
+        elif not sent:
             fault = worst(errors)
             told.fail(fault)
             code = self.moderation_code if isinstance(fault, Moderated) else None
@@ -177,8 +183,10 @@ class Answerer:
 
     def _notes(self, handle: JobHandle, made: int) -> tuple[Note, ...]:
         record = handle.job.record
-        short = (Note("n", Fate.CONVERTED, f"{made} of {record.n}"),) if made < record.n else ()
-        return record.reply.notes + short
+        if made == record.n:
+            return record.reply.notes
+        others = (note for note in record.reply.notes if note.param != "n")
+        return (*others, Note("n", Fate.EMULATED, f"{made} of {record.n}"))
 
     def _headers(self, handle: JobHandle, notes: Sequence[Note]) -> dict[str, str]:
         found = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
@@ -40,6 +41,11 @@ class Body:
         self._invite = expects(request)
         if self.length is not None and self.length > most:
             raise self._too_large()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The whole body, in the sizes it comes. Raises: as `read`."""
+        while chunk := await self.read():
+            yield chunk
 
     async def read(self) -> bytes:
         """

@@ -6,7 +6,7 @@ The handler may be cancelled with its client at any point; the job it started li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -15,11 +15,13 @@ from gateway.dialects.openai.form import read_edit
 from gateway.domain.blob import Link
 from gateway.domain.edit import Edit, ResponseFormat
 from gateway.domain.errors import InvalidField, MethodNotAllowed, PlatformNotConfigured
-from gateway.domain.target import JobTarget, RelayTarget, Target
+from gateway.domain.target import JobTarget, RelayTarget
 from gateway.handlers.answer import Answerer
+from gateway.handlers.hold import hold, is_form
 from gateway.handlers.keys import CALLER, CANDIDATES, STORY
-from gateway.handlers.receive import Limits, Received, receive
+from gateway.handlers.receive import Limits, receive
 from gateway.handlers.relay import RelayHandler
+from gateway.handlers.settings import UploadSettings
 from gateway.jobs.clock import Clock
 from gateway.jobs.fingerprint import fingerprint
 from gateway.jobs.job import Order
@@ -37,7 +39,7 @@ KEY_LONGEST = 255
 
 @dataclass(frozen=True, slots=True)
 class ImageEdits:
-    """The handler and its collaborators. `limits` are those of the widest target in reach."""
+    """The handler and its collaborators."""
 
     rules: Rules
     platforms: Mapping[str, Platform]
@@ -45,7 +47,7 @@ class ImageEdits:
     supervisor: Supervisor
     answerer: Answerer
     relay: RelayHandler
-    limits: Callable[[tuple[Target, ...]], Limits]
+    uploads: UploadSettings
     metrics: Catalogue
     clock: Clock
     answer_within_s: float
@@ -59,42 +61,51 @@ class ImageEdits:
             raise PlatformNotConfigured(
                 "No platform serves this path: set BFL_API_KEY for FLUX.1 Kontext, or OPENAI_API_KEY to relay it."
             )
-        if not jobs:
+        undecided = len(jobs) < len(candidates)
+        if not jobs or (undecided and not is_form(request)):
             return await self.relay(request)
-        first = self.platforms[jobs[0].platform]
-        told.platform, told.model = first.name, jobs[0].model
-        self.supervisor.admit(first, jobs[0].model, 1, self.answer_within_s)
+        key = idempotency_key(request)
+        told.platform, told.model = jobs[0].platform, jobs[0].model
+        if not undecided:
+            self.supervisor.admit(self.platforms[jobs[0].platform], jobs[0].model, 1, self.answer_within_s)
         told.steps["admit"] = self.clock.now() - started
 
-        received = await self._read(request, candidates)
+        started = self.clock.now()
+        if undecided:
+            held = await hold(request, self.spool, self.uploads.pace)
+            try:
+                target = choose(self.rules, Facts(told.route, held.model, read=True))[0]
+                if isinstance(target, RelayTarget):
+                    told.steps["read"] = self.clock.now() - started
+                    return await self.relay(request, body=held.raw)
+                received = await held.read(self._limits([target]))
+            finally:
+                held.release()
+        else:
+            received = await receive(request, self.spool, self._limits(jobs))
+        told.steps["read"] = self.clock.now() - started
+        self.metrics.image_bytes("received").inc(sum(blob.length for blob in received.blobs))
         try:
             edit = read_edit(received.form)
             target = choose(self.rules, Facts(told.route, edit.model, read=True))[0]
-            if isinstance(target, RelayTarget):
-                return await self._pass_on(request, received)
-            order = self._order(request, edit, target, started)
+            assert isinstance(target, JobTarget)
+            order = self._order(request, edit, target, key)
         except BaseException:
             received.release()
             raise
-        received.release_raw()
         handle = await self.supervisor.start(order)
         return await self._answer(request, edit, handle, order.deadline)
 
-    async def _pass_on(self, request: web.Request, received: Received) -> web.StreamResponse:
-        """The body decided for a relay: its own bytes are sent on."""
-        response = await self.relay(request, body=received.raw)
-        received.release()
-        return response
+    def _limits(self, targets: Sequence[JobTarget]) -> Limits:
+        """The widest reachable model's numbers, within the operator's own."""
+        models = [self.platforms[target.platform].models[target.model] for target in targets]
+        return self.uploads.limits(
+            images=max(model.max_images for model in models),
+            image_bytes=max(model.max_image_bytes for model in models),
+            image_pixels=max(model.max_image_pixels for model in models),
+        )
 
-    async def _read(self, request: web.Request, candidates: tuple[Target, ...]) -> Received:
-        started = self.clock.now()
-        mixed = any(isinstance(target, RelayTarget) for target in candidates)
-        received = await receive(request, self.spool, self.limits(candidates), keep_raw=mixed)
-        request[STORY].steps["read"] = self.clock.now() - started
-        self.metrics.image_bytes("received").inc(sum(blob.length for blob in received.blobs))
-        return received
-
-    def _order(self, request: web.Request, edit: Edit, target: JobTarget, started: float) -> Order:
+    def _order(self, request: web.Request, edit: Edit, target: JobTarget, key: str | None) -> Order:
         platform, told = self.platforms[target.platform], request[STORY]
         told.platform, told.model = platform.name, target.model
         plan = platform.plan(edit, target)
@@ -106,13 +117,14 @@ class ImageEdits:
         return Order(
             caller=caller,
             fingerprint=fingerprint(caller, ROUTE, edit),
-            key=idempotency_key(request),
+            key=key,
             resend=is_resend(request),
             platform=platform,
             plan=plan,
             reply=ReplySpec(edit.response_format, edit.output_format, plan.notes),
             inputs=[image for image in edit.images if not isinstance(image, Link)],
-            deadline=started + self.answer_within_s,
+            # From here, not from the first byte: a slow upload is the client's own time.
+            deadline=self.clock.now() + self.answer_within_s,
         )
 
     async def _answer(self, request: web.Request, edit: Edit, handle: JobHandle, deadline: float) -> web.StreamResponse:

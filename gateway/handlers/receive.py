@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from gateway.dialects.openai.form import PICTURE, Form
 from gateway.domain.errors import InvalidField, InvalidMultipart, TooLarge
-from gateway.domain.size import Pixels
 from gateway.handlers.body import Body, Pace
 from gateway.handlers.multipart import Part, Parts, read_boundary
 from gateway.handlers.parts import PicturePart, TextPart
@@ -38,43 +38,36 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """
-    What came. `blobs` are the pictures of `form`; whoever takes them over releases each.
-
-    `raw` are the body's own bytes under the request's Content-Type, when they were asked for; no pixels.
-    """
+    """What came. `blobs` are the pictures of `form`; whoever takes them over releases each."""
 
     form: Form
     blobs: tuple[SpooledBlob, ...]
-    raw: SpooledBlob | None
 
     def release(self) -> None:
         """Let everything go."""
-        self.release_raw()
         for blob in self.blobs:
             blob.release()
 
-    def release_raw(self) -> None:
-        if self.raw is not None:
-            self.raw.release()
 
-
-async def receive(request: web.BaseRequest, spool: Spool, limits: Limits, *, keep_raw: bool = False) -> Received:
+async def receive(request: web.BaseRequest, spool: Spool, limits: Limits) -> Received:
     """
     Read a multipart/form-data request.
 
     Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidRequest and its kinds.
     """
     boundary = read_boundary(request.headers)
-    body = Body(request, limits.total_bytes, limits.pace)
-    if not request.body_exists or body.length == 0:
-        raise InvalidMultipart("The request has no body.")
-    room = await spool.reserve((body.length or 0) * (2 if keep_raw else 1))
-    intake = _Intake(room, Parts(boundary, limits.parts), limits, keep_raw=keep_raw)
+    body = open_body(request, limits.total_bytes, limits.pace)
+    room = await spool.reserve(body.length or 0)
+    return await take_in(body.pieces(), boundary, room, limits)
+
+
+async def take_in(pieces: AsyncIterator[bytes], boundary: str, room: Room, limits: Limits) -> Received:
+    """The form in a body that comes in pieces; closes the room. Raises: as `receive`."""
+    intake = _Intake(room, Parts(boundary, limits.parts), limits)
     try:
-        while chunk := await body.read():
+        async for chunk in pieces:
             await intake.take(chunk)
-        return await intake.finish(request.headers["Content-Type"])
+        return intake.finish()
     except BaseException:
         intake.discard()
         raise
@@ -82,12 +75,19 @@ async def receive(request: web.BaseRequest, spool: Spool, limits: Limits, *, kee
         room.close()
 
 
+def open_body(request: web.BaseRequest, most: int, pace: Pace) -> Body:
+    """Raises: UnsupportedMedia, ExpectationFailed, TooLarge, InvalidMultipart; nothing has been read then."""
+    body = Body(request, most, pace)
+    if not request.body_exists or body.length == 0:
+        raise InvalidMultipart("The request has no body.")
+    return body
+
+
 class _Intake:
     """The form of one request while it grows."""
 
-    def __init__(self, room: Room, parts: Parts, limits: Limits, *, keep_raw: bool) -> None:
+    def __init__(self, room: Room, parts: Parts, limits: Limits) -> None:
         self._room, self._parts, self._limits = room, parts, limits
-        self._raw = BlobWriter(room) if keep_raw else None
         self._open: TextPart | PicturePart | None = None
         self._fields: list[tuple[str, str]] = []
         self._pictures: list[tuple[str, SpooledBlob]] = []
@@ -95,8 +95,6 @@ class _Intake:
         self._text_bytes = 0
 
     async def take(self, chunk: bytes) -> None:
-        if self._raw is not None:
-            await self._raw.write(chunk)
         for event in self._parts.feed(chunk):
             if isinstance(event, Part):
                 self._open = self._begin(event)
@@ -106,16 +104,14 @@ class _Intake:
                 assert self._open is not None
                 await self._open.write(event)
 
-    async def finish(self, content_type: str) -> Received:
+    def finish(self) -> Received:
         self._parts.close()
-        raw = await self._raw.finish(content_type, Pixels(0, 0)) if self._raw is not None else None
         blobs = tuple(picture for _, picture in self._pictures)
-        return Received(Form(tuple(self._fields), tuple(self._pictures)), blobs, raw)
+        return Received(Form(tuple(self._fields), tuple(self._pictures)), blobs)
 
     def discard(self) -> None:
-        for writer in (self._raw, self._open):
-            if writer is not None:
-                writer.discard()
+        if self._open is not None:
+            self._open.discard()
         for _, picture in self._pictures:
             picture.release()
 

@@ -11,7 +11,7 @@ from gateway.domain.settings import Settings
 class JobSettings(Settings):
     """Two clocks: the client's and the paid task's. The first never ends the second."""
 
-    answer_within: Seconds = Field(default=300.0, gt=0, description="A request is answered by then, come what may")
+    answer_within: Seconds = Field(default=300.0, gt=0, description="A request is answered this long after its upload")
     job_max_age: Seconds = Field(
         default=900.0,
         gt=0,

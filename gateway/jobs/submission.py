@@ -42,7 +42,7 @@ CONNECT_TRIES = 3
 # A lost answer may stand for a running task: its slot stays taken for as long as a slow one takes.
 UNKNOWN_HOLD_S = 120.0
 # Waiting for a slot ends a moment before the client's own time does, so that the client hears the reason.
-REASON_S = 1.0
+REASON_SHARE, REASON_S = 0.05, 1.0
 
 
 class Submission:
@@ -56,7 +56,8 @@ class Submission:
 
     def __init__(self, tools: Tools, order: Order, job: Job, index: int, owner: int) -> None:
         self._tools, self._job, self._index, self._owner = tools, job, index, owner
-        self._platform, self._plan, self._deadline = order.platform, order.plan, order.deadline - REASON_S
+        self._platform, self._plan = order.platform, order.plan
+        self._deadline = order.deadline - min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
         self._id = f"{job.record.id}/{index}"
         self._labels = (order.platform.name, job.record.model)
         self._holds_slot = self._written = self._at_stake = self._taken = False

@@ -70,7 +70,6 @@ def configure(secrets: Iterable[str], *, readable: bool | None = None, stream: T
     """Set up structlog and the standard library's loggers. `readable` defaults to whether `stream` is a terminal."""
     readable = stream.isatty() if readable is None else readable
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

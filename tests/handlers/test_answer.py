@@ -86,7 +86,7 @@ async def test_what_is_finished_is_not_lost(
     async with client.post(gateway.url + EDITS, data=edit_form(n=2)) as answer:
         body = await answer.json()
     assert (answer.status, len(body["data"])) == (200, 1)
-    assert "n=converted(1 of 2)" in answer.headers["x-gateway-translation"]
+    assert "n=emulated(1 of 2)" in answer.headers["x-gateway-translation"]
 
 
 async def test_a_fault_names_its_job(bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:

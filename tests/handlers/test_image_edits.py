@@ -223,3 +223,53 @@ async def post(gateway: Gateway, body: bytes) -> Any:
         f"Content-Length: {len(body)}",
         body=body,
     )
+
+
+async def test_what_the_relay_gets_is_not_judged(bfl: Emulator, start_gateway: StartGateway) -> None:
+    """Where the model decides for a relay, odd files, unknown words and repeated fields pass byte for byte."""
+    async with fake_openai(answer({"data": []})) as openai:
+        relay = {"kind": "openai", "api_keys": ["sk-of-the-tests"], "base_url": openai.url}
+        gateway = await start_gateway(bfl, platforms={"openai": relay}, routes={"edits": ["bfl", "openai"]})
+        body = edit_body(model="gpt-image-2", quality="ultra", seed="x").replace(b"PNG", b"GNP")
+        heard = await post(gateway, body)
+    assert heard.status == 200
+    assert [seen.digest for seen in openai.seen] == [hashlib.sha256(body).hexdigest()]
+    assert bfl.counts.submits_seen == 0
+
+
+async def test_a_full_queue_does_not_stop_what_is_relayed(bfl: Emulator, start_gateway: StartGateway) -> None:
+    """BFL's queue has no say over a request whose model may be OpenAI's."""
+    async with fake_openai(answer({"data": []})) as openai:
+        relay = {"kind": "openai", "api_keys": ["sk-of-the-tests"], "base_url": openai.url}
+        gateway = await start_gateway(
+            bfl,
+            platform={"max_active_tasks": 1},
+            platforms={"openai": relay},
+            routes={"edits": ["bfl", "openai"]},
+            jobs={"queue_limit": 0},
+        )
+        bfl.script("pending_forever")
+        waiting = asyncio.create_task(post(gateway, edit_body("one")))
+        while not bfl.counts.accepted:
+            await asyncio.sleep(0.005)
+        assert (await post(gateway, edit_body("two", model="gpt-image-2"))).status == 200
+        assert (await post(gateway, edit_body("three"))).error["code"] == "queue_full"
+        waiting.cancel()
+
+
+async def test_time_begins_behind_the_upload(bfl: Emulator, start_gateway: StartGateway) -> None:
+    """A slow upload is the client's own time: the answer is promised from its end on."""
+    gateway = await start_gateway(bfl, jobs={"answer_within": 20})
+    body = edit_body()
+    head = (
+        f"POST {EDITS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    ).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(gateway.url).port)
+    writer.write(head + body[:50])
+    gate = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.3, gate.set)  # thirty seconds of the gateway's clock
+    await gate.wait()
+    writer.write(body[50:])
+    assert (await reader.readline()).split()[1] == b"200"
+    writer.close()

@@ -20,6 +20,7 @@ from gateway.dialects.openai.errors import envelope
 from gateway.domain.blob import Blob
 from gateway.domain.errors import GatewayError
 from gateway.handlers.body import Pace, leave_expect
+from gateway.handlers.hold import hold
 from gateway.handlers.receive import SLACK_BYTES, Limits, receive
 from gateway.stores.settings import MemorySettings
 from gateway.stores.spool import Spool
@@ -57,12 +58,21 @@ class Front:
     pictures: list[tuple[str, str, str, bytes]] = field(default_factory=list)
     raw: bytes | None = None
     raw_type: str | None = None
+    model: str | None = None
     cancelled: int = 0
     peak: int = 0
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         try:
-            received = await receive(request, self.spool, self.limits, keep_raw=self.keep_raw)
+            if self.keep_raw:
+                held = await hold(request, self.spool, self.limits.pace)
+                try:
+                    self.raw, self.raw_type, self.model = await content(held.raw), held.raw.media_type, held.model
+                    received = await held.read(self.limits)
+                finally:
+                    held.release()
+            else:
+                received = await receive(request, self.spool, self.limits)
         except GatewayError as error:
             return web.json_response(envelope(error), status=error.status)
         except asyncio.CancelledError:
@@ -73,8 +83,6 @@ class Front:
             (name, blob.media_type, str(blob.pixels), await content(blob))
             for name, blob in zip((name for name, _ in received.form.pictures), received.blobs, strict=True)
         ]
-        if received.raw is not None:
-            self.raw, self.raw_type = await content(received.raw), received.raw.media_type
         received.release()
         return web.json_response({})
 
@@ -264,12 +272,12 @@ async def test_loose_ends_that_clients_leave_are_taken(front: Front, body: bytes
 
 @pytest.mark.parametrize("memory", [0, 30_000, 2_000_000])
 async def test_raw_bytes_are_kept_for_a_replay(tmp_path: Path, memory: int) -> None:
-    """With `keep_raw` the body itself is kept too, byte for byte, under the client's own Content-Type."""
+    """A body whose model decides is held byte for byte, under the client's own Content-Type, then read."""
     body = PROMPT + image(value=png(200, 100)) + END + b"\r\n"
     async with front_of(tmp_path, budget=memory) as front:
         front.keep_raw = True
         assert (await post(front, body))[0] == 200
-        assert (front.raw, front.raw_type) == (body, FORM)
+        assert (front.raw, front.raw_type, front.model) == (body, FORM, None)
         assert len(front.pictures) == 1
 
 

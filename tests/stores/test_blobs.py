@@ -80,10 +80,9 @@ async def on_disk(spool: Spool, data: bytes, step: int = 70_000) -> SpooledBlob:
 @pytest.mark.parametrize("place", ["memory", "disk"])
 async def test_what_was_written_comes_back(spool: Spool, held: dict[str, int], step: int, place: str) -> None:
     """Bytes, digest and length are the same however they came and wherever they lie, any number of times."""
-    blob = await (
+    blob: Blob = await (
         written(await spool.reserve(len(DATA)), DATA, step) if place == "memory" else on_disk(spool, DATA, step)
     )
-    assert isinstance(blob, Blob)
     assert held[place] == len(DATA) == sum(held.values())
     assert (blob.length, blob.digest, blob.media_type, blob.pixels) == (
         len(DATA),

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.blob import Blob
 from gateway.wire import render
 from gateway.wire.body import Base64, JsonBody, JsonValue
 from tests.fakes.blob import MemoryBlob
@@ -127,8 +126,3 @@ async def test_base64_for_any_cut_points(data: bytes, cuts: list[int]) -> None:
     whole = b"".join([piece async for piece in render.encoded(cut(data, cuts))])
     assert whole == base64.b64encode(data)
     assert len(whole) == render.encoded_length(len(data))
-
-
-def test_the_fake_is_a_blob() -> None:
-    """The fake that these tests trust keeps to the protocol."""
-    assert isinstance(MemoryBlob(), Blob)

@@ -16,6 +16,7 @@ from gateway.domain.blob import Blob, Link
 from gateway.domain.edit import Edit, OutputFormat, ResponseFormat
 from gateway.domain.errors import DuplicateField, InvalidField, MissingField, UnsupportedField
 from gateway.domain.size import Pixels, Ratio, read_size
+from gateway.domain.words import read_truth, read_whole
 
 PROMPT_LONGEST = 32_000
 
@@ -71,18 +72,19 @@ def read_edit(form: Form) -> Edit:
         if name in text and text[name] not in allowed:
             raise _choice(name, text[name], allowed)
     for name, (lowest, highest) in WHOLE.items():
-        _whole(text, name, lowest, highest)
+        if name in text:
+            read_whole(text[name], name, lowest, highest)
     known = TAKEN | CHOICES.keys() | WHOLE.keys()
     return Edit(
         prompt=text["prompt"],
         images=tuple(pictures["image"]),
         model=text.get("model") or None,
-        n=_whole(text, "n", 1, 10) or 1,
+        n=read_whole(text.get("n", "1"), "n", 1, 10),
         size=_size(text.get("size")),
         response_format=_word(text, "response_format", ResponseFormat.B64_JSON),
         output_format=_output_format(text),
         moderation=text.get("moderation"),
-        stream=_truth(text, "stream"),
+        stream=read_truth(text.get("stream", "false"), "stream"),
         end_user=text.get("safety_identifier", text.get("user")),
         mask=next(iter(pictures["mask"]), None),
         markup=next(iter(pictures["markup"]), None),
@@ -136,21 +138,3 @@ def _choice(name: str, value: str, allowed: tuple[str, ...]) -> InvalidField:
     return InvalidField(
         f"Invalid value: '{value[:64]}'. Supported values for {name} are: {', '.join(allowed)}.", param=name
     )
-
-
-def _whole(text: Mapping[str, str], name: str, lowest: int, highest: int) -> int | None:
-    if name not in text:
-        return None
-    digits = text[name]
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 6 and lowest <= int(digits) <= highest):
-        raise InvalidField(f"{name} is a whole number from {lowest} to {highest}.", param=name)
-    return int(digits)
-
-
-def _truth(text: Mapping[str, str], name: str) -> bool:
-    match text.get(name, "false").lower():
-        case "true" | "1":
-            return True
-        case "false" | "0":
-            return False
-    raise InvalidField(f"{name} is true or false.", param=name)

@@ -6,13 +6,14 @@ https://docs.bfl.ai/kontext/kontext_image_editing and https://api.bfl.ai/openapi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from gateway.domain.blob import Blob, Link
 from gateway.domain.edit import Edit
 from gateway.domain.errors import InvalidField, UnknownField, UnsupportedField
 from gateway.domain.notes import Fate, Note
 from gateway.domain.size import Pixels, Ratio, read_size
+from gateway.domain.words import read_truth, read_whole
 from gateway.platforms.bfl.models import NARROWEST, TOLERANCE_HIGHEST, WIDEST
 from gateway.platforms.contract import Model
 from gateway.wire.body import Base64, JsonValue
@@ -106,14 +107,16 @@ class Translation:
             self.notes.append(Note("aspect_ratio", Fate.SENT) if other else Note("aspect_ratio", Fate.CONVERTED, told))
 
     def _options(self) -> None:
+        if self.edit.n > 1:
+            self.notes.append(Note("n", Fate.EMULATED, f"{self.edit.n} submissions"))
         self._send("output_format", self.edit.output_format.value)
         if (seed := self.extra.pop("seed", None)) is not None:
-            self._send("seed", _whole(seed, "seed", 0, 2**63 - 1 - self.edit.n))
+            self._send("seed", read_whole(seed, "seed", 0, 2**63 - 1 - self.edit.n))
         if (told := self.extra.pop("prompt_upsampling", None)) is not None:
-            self._send("prompt_upsampling", _truth(told, "prompt_upsampling"))
+            self._send("prompt_upsampling", read_truth(told, "prompt_upsampling"))
         tolerance = self.extra.pop("safety_tolerance", None)
         if tolerance is not None:
-            self._send("safety_tolerance", _whole(tolerance, "safety_tolerance", 0, TOLERANCE_HIGHEST))
+            self._send("safety_tolerance", read_whole(tolerance, "safety_tolerance", 0, TOLERANCE_HIGHEST))
         if self.edit.moderation == "low" and tolerance is None:
             note = Note("moderation", Fate.CONVERTED, f"safety_tolerance {TOLERANCE_HIGHEST}")
             self._send("safety_tolerance", TOLERANCE_HIGHEST, client="moderation", note=note)
@@ -172,24 +175,3 @@ def _checked_ratio(ratio: Ratio | None, param: str) -> Ratio | None:
 
 def _same(a: Ratio, b: Ratio) -> bool:
     return a.width * b.height == b.width * a.height
-
-
-def _whole(text: str, param: str, lowest: int, highest: int) -> int:
-    read = _number(text)
-    if read is None or not lowest <= read <= highest:
-        raise InvalidField(f"{param} is a whole number from {lowest} to {highest}.", param=param)
-    return read
-
-
-def _number(text: str) -> int | None:
-    digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 19 else None
-
-
-_TRUTH: Mapping[str, bool] = {"true": True, "false": False, "1": True, "0": False}
-
-
-def _truth(text: str, param: str, table: Callable[[str], bool | None] = _TRUTH.get) -> bool:
-    if (read := table(text.lower())) is None:
-        raise InvalidField(f"{param} is true or false.", param=param)
-    return read

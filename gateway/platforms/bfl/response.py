@@ -178,7 +178,6 @@ def _finished(found: Mapping[str, Any]) -> Outcome:
         cost=_number(found.get("cost")),
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         prompt=prompt if isinstance(prompt, str) else None,
-        took_s=_number(result.get("duration")),
     )
 
 

@@ -96,7 +96,7 @@ def test_the_least_edit() -> None:
         ("partial_images", "2", {}, "partial_images=ignored"),
         ("model", "flux-kontext-pro", {}, ""),
         ("model", "gpt-image-1", {}, "model=converted(flux-kontext-pro)"),
-        ("n", "3", {}, ""),
+        ("n", "3", {}, "n=emulated(3 submissions)"),
         ("stream", "true", {}, ""),
         ("response_format", "url", {}, ""),
     ],

@@ -90,7 +90,7 @@ HEARD: dict[str, Outcome] = {
     "poll.reasoning.200": Working(TICKET, "Reasoning"),
     "poll.generating.200": Working(TICKET, "Generating"),
     "poll.undocumented.200": Working(TICKET, "Upscaling", known=False),
-    "poll.ready.200": Finished((Link(SAMPLE),), cost=4.0, seed=42, prompt="a red fox", took_s=7.566),
+    "poll.ready.200": Finished((Link(SAMPLE),), cost=4.0, seed=42, prompt="a red fox"),
     "poll.ready_short.200": Finished((Link(SAMPLE),), seed=1752478609715, prompt="a red fox"),
     "poll.request_moderated.200": Refused(Stage.INPUT, ("Derivative Works Filter",)),
     "poll.content_moderated.200": Refused(Stage.OUTPUT, ("Safety Filter", "Nudity")),

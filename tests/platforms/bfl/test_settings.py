@@ -76,7 +76,7 @@ def test_the_key_is_not_shown() -> None:
 
 
 def test_plain_http_has_to_be_meant() -> None:
-    """A key crosses the network in the clear only to a host that the operator listed as insecure, or stays on the machine."""
+    """A key goes in the clear only to a host that the operator listed as insecure, or stays on the machine."""
     with pytest.raises(ValidationError, match="plain http"):
         BflSettings.model_validate({"kind": "bfl", "api_key": "k", "base_url": "http://emulator:9090"})
     for address, listed in (("http://emulator:9090", ["emulator:9090"]), ("http://127.0.0.1:9090", [])):
