@@ -11,8 +11,8 @@ from aiohttp.hdrs import METH_OPTIONS
 from gateway.chain import Handler
 
 EXPOSED = (
-    "x-request-id, x-job-id, x-should-retry, x-gateway-translation, x-gateway-platform, retry-after, "
-    "idempotent-replayed"
+    "x-request-id, x-upstream-request-id, x-job-id, x-should-retry, x-gateway-translation, x-gateway-platform, "
+    "x-gateway-queue-ms, retry-after, idempotent-replayed, server-timing"
 )
 NAMES = re.compile(r"[A-Za-z0-9_, -]{1,1024}", re.ASCII)
 

@@ -15,7 +15,7 @@ from gateway.domain.errors import AnswerOverdue, GatewayError, InvalidField, Mod
 from gateway.domain.hosts import names_loopback
 from gateway.domain.notes import Fate, Note, header
 from gateway.handlers import respond
-from gateway.handlers.keys import STORY
+from gateway.handlers.keys import STORY, Story
 from gateway.jobs.clock import Clock
 from gateway.jobs.job import Result, worst
 from gateway.jobs.supervisor import JobHandle
@@ -51,7 +51,7 @@ class Answerer:
     async def whole(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
         """Wait, and answer with every finished picture. Raises: GatewayError when there is none."""
         job, told = handle.job, request[STORY]
-        told.job, told.replayed = job.record.id, handle.replayed
+        self._note(told, handle)
         try:
             await self.clock.within(deadline - self.clock.now(), job.until_finished())
         except TimeoutError:
@@ -78,7 +78,7 @@ class Answerer:
     async def stream(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
         """Begin with the first acceptance; then one event a picture, and a last one for a failure."""
         job, told = handle.job, request[STORY]
-        told.job, told.replayed = job.record.id, handle.replayed
+        self._note(told, handle)
         with suppress(TimeoutError):
             await self.clock.within(min(BEGIN_WITHIN_S, deadline - self.clock.now()), job.until_accepted())
         told.steps |= job.steps
@@ -96,6 +96,12 @@ class Answerer:
         if whole:
             await handle.delivered()
         return response
+
+    @staticmethod
+    def _note(told: Story, handle: JobHandle) -> None:
+        told.job, told.replayed = handle.job.record.id, handle.replayed
+        if handle.joined:
+            told.facts["joined"] = handle.joined
 
     async def _events(
         self,

@@ -15,7 +15,7 @@ from gateway.platforms.contract import Platform
 from gateway.upstream.download import FetchFailed
 from gateway.upstream.session import Answered
 
-# A storage service that fails is waited for; a link lives at least 10 minutes and can be had anew for about an hour.
+# How long a storage service that fails is waited for. Asking after the task again renews the link meanwhile.
 COLLECT_S = 120.0
 AGAIN_S, AGAIN_LONGEST_S = 0.25, 10.0
 # A whole answer that is not the picture will hardly become one.

@@ -113,6 +113,10 @@ class Job:
         """From here on money may be spent on this submission."""
         self._at_stake.add(index)
 
+    def at_stake(self, index: int) -> bool:
+        """True while money may have been spent on this submission."""
+        return index in self._at_stake
+
     def unpaid(self, index: int) -> None:
         """The vendor has certainly not taken this submission, so far."""
         self._at_stake.discard(index)

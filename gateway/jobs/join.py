@@ -13,10 +13,9 @@ from gateway.domain.errors import KeyReused, Paid
 from gateway.jobs.job import Job, Order
 from gateway.stores.contract import Found, JobRecord, State
 
-# A lost answer may still be cured by its webhook or a person; until then the same request gets the same answer.
-UNKNOWN_REPLAY_S = 900.0
-# What has certainly ended in vain may be wanted anew; but some clients repeat any 5xx within seconds, undeclared.
-FAILED_REPLAY_S = 30.0
+# What may have been paid in vain is not paid again by a client that repeats any 5xx, nor by a person who tries again:
+# until then the same request gets the same answer. A new Idempotency-Key is how one says that it is wanted anew.
+REPLAY_S = 900.0
 # Delivered means handed to the kernel. A client that lost the last bytes sends again within seconds.
 RESEND_S = 60.0
 
@@ -79,7 +78,7 @@ def _answers(found: Found, age: float, *, resend: bool) -> bool:
         return resend and age < RESEND_S
     if all(row.error is None or row.error.paid is Paid.NO for row in found.rows.values()):
         return False
-    return age < (UNKNOWN_REPLAY_S if resend or State.UNKNOWN in states else FAILED_REPLAY_S)
+    return age < REPLAY_S
 
 
 def _same(order: Order, record: JobRecord) -> None:

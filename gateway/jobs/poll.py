@@ -2,7 +2,7 @@
 Asking after a paid task until it is over.
 
 Polling never ends a task: refusals, server errors, nonsense and cut connections say nothing about it. Only a terminal
-status does, or half a minute in which the vendor knows no such task.
+status does, half a minute in which the vendor knows no such task, or the hour after which it has forgotten every task.
 """
 
 from __future__ import annotations

@@ -60,11 +60,11 @@ class Submission:
         self._deadline = order.deadline - min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
         self._id = f"{job.record.id}/{index}"
         self._labels = (order.platform.name, job.record.model)
-        self._holds_slot = self._written = self._at_stake = self._taken = False
+        self._holds_slot = self._written = self._taken = False
 
     async def run(self) -> Made:
         """The stored picture. Raises: GatewayError; `Moderated` for a refusal."""
-        outcome = "cancelled"
+        outcome, index = "cancelled", self._index
         try:
             made = await self._work()
             outcome = "ok"
@@ -74,12 +74,12 @@ class Submission:
             await self._failed(error)
             raise
         except asyncio.CancelledError:
-            if self._written and not self._at_stake:
+            if self._written and not self._job.at_stake(index):
                 await self._failed(PlatformBusy("The client left before the platform took the job."))
             raise
         except Exception:
             # Remembered like every end: a bug must not look like a job that never was, and be paid for again.
-            fault = broken(Paid.MAYBE if self._at_stake else Paid.NO)
+            fault = broken(Paid.MAYBE if self._job.at_stake(index) else Paid.NO)
             outcome = fault.code
             await self._failed(fault)
             raise
@@ -119,7 +119,7 @@ class Submission:
             tools.heard(self._platform, "submit", sent)
             match sent:
                 case NotSent(why):
-                    self._unpaid()
+                    self._job.unpaid(self._index)
                     failures += 1
                     if failures == CONNECT_TRIES or self._overdue():
                         raise PlatformUnreachable(
@@ -142,7 +142,7 @@ class Submission:
                         return outcome
                     if not isinstance(outcome.error, PlatformBusy) or self._overdue():
                         raise outcome.error
-                    self._unpaid()
+                    self._job.unpaid(self._index)
                     self._give_up_slot()
                     tools.queue.pushed_back(self._platform.account, self._id, outcome.error.retry_after_s)
 
@@ -166,18 +166,13 @@ class Submission:
     async def _intend(self) -> None:
         """Before the first byte: from here on the job goes on without its client."""
         self._job.intend(self._index)
-        self._at_stake = True
         if not self._written:
             try:
                 await self._tools.ledger.intent(self._job.record, self._index, self._owner)
             except BaseException:
-                self._unpaid()
+                self._job.unpaid(self._index)
                 raise
             self._written = True
-
-    def _unpaid(self) -> None:
-        self._job.unpaid(self._index)
-        self._at_stake = False
 
     # Ends.
 

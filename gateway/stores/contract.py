@@ -69,7 +69,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class Row:
     """One row. `error` is set in NOT_ACCEPTED, UNKNOWN, FAILED and LOST; `made` from STORED on."""
 
     state: State
@@ -84,7 +84,7 @@ class Found:
     """A job with its rows by index; `changed` is the wall time of the last change."""
 
     job: JobRecord
-    rows: Mapping[int, Submission] = field(default_factory=dict)
+    rows: Mapping[int, Row] = field(default_factory=dict)
     changed: float = 0.0
 
     @property

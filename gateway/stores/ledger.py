@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.domain.errors import GatewayError
 from gateway.domain.outcome import Ticket
-from gateway.stores.contract import Conflict, Found, JobRecord, Made, State, Submission
+from gateway.stores.contract import Conflict, Found, JobRecord, Made, Row, State
 
 OPEN = frozenset({State.INTENT, State.SUBMITTED, State.PARKED, State.READY})
 
@@ -17,7 +17,7 @@ OPEN = frozenset({State.INTENT, State.SUBMITTED, State.PARKED, State.READY})
 class _Entry:
     job: JobRecord
     changed: float
-    rows: dict[int, Submission] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
 
     def found(self) -> Found:
         return Found(self.job, dict(self.rows), self.changed)
@@ -40,7 +40,7 @@ class MemoryLedger:
             raise Conflict(f"{job.id}/{index} has been intended before")
         if any(row.owner != owner for row in entry.rows.values()):
             raise Conflict(f"{job.id} belongs to another owner than {owner}")
-        entry.rows[index] = Submission(State.INTENT, owner)
+        entry.rows[index] = Row(State.INTENT, owner)
         entry.changed = self._now()
 
     async def submitted(self, job: str, index: int, owner: int, ticket: Ticket) -> None:
@@ -109,7 +109,7 @@ class MemoryLedger:
         if row.state not in before or row.owner != owner:
             raise Conflict(f"{job}/{index} is {row.state} of owner {row.owner}: not to {after} by {owner}")
         # An error belongs to the end that it caused: a lost answer that was found again leaves none behind.
-        entry.rows[index] = Submission(after, owner, ticket or row.ticket, made or row.made, error)
+        entry.rows[index] = Row(after, owner, ticket or row.ticket, made or row.made, error)
         entry.changed = self._now()
 
 

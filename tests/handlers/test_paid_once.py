@@ -505,7 +505,7 @@ async def test_a_lost_answer_is_replayed_for_its_time(
     serve: Serve, bfl: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then nobody pays for what may have been paid; afterwards the request is a new one."""
-    monkeypatch.setattr(join, "UNKNOWN_REPLAY_S", 90.0)
+    monkeypatch.setattr(join, "REPLAY_S", 90.0)
     customer = await serve()
     clock = customer.gateway.supervisor._tools.clock
     started = clock.wall()

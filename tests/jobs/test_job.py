@@ -21,7 +21,7 @@ from gateway.domain.errors import (
     ShuttingDown,
 )
 from gateway.jobs.job import Job, worst
-from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, State, Submission
+from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, Row, State
 from tests.fakes.blob import MemoryBlob
 
 LOST = AnswerLost("lost", paid=Paid.MAYBE)
@@ -195,8 +195,8 @@ async def test_a_bug_is_told_and_perhaps_paid() -> None:
 def test_a_job_that_is_over() -> None:
     """From the ledger's rows, in order; what has no row was never submitted."""
     rows = {
-        2: Submission(State.STORED, 1, made=Made("c")),
-        0: Submission(State.UNKNOWN, 1, error=LOST),
+        2: Row(State.STORED, 1, made=Made("c")),
+        0: Row(State.UNKNOWN, 1, error=LOST),
     }
     job = Job.over(Found(record(3), rows))
     assert job.results[0] is LOST and job.results[2] == Made("c")

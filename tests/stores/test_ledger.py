@@ -10,7 +10,7 @@ import pytest
 from gateway.domain.edit import OutputFormat, ResponseFormat
 from gateway.domain.errors import AnswerLost, Paid, PlatformError
 from gateway.domain.outcome import Ticket
-from gateway.stores.contract import Conflict, Found, JobRecord, Ledger, Made, ReplySpec, State, Submission
+from gateway.stores.contract import Conflict, Found, JobRecord, Ledger, Made, ReplySpec, Row, State
 from gateway.stores.ledger import MemoryLedger
 
 REPLY = ReplySpec(ResponseFormat.B64_JSON, OutputFormat.PNG, ())
@@ -67,7 +67,7 @@ async def walk(ledger: Ledger, steps: list[str]) -> None:
         await STEPS[step](ledger, OWNER)
 
 
-async def row(ledger: Ledger) -> Submission:
+async def row(ledger: Ledger) -> Row:
     (found,) = await ledger.find("caller", fingerprint="content")
     return found.rows[0]
 
@@ -102,15 +102,15 @@ async def test_somebody_else_may_do_nothing(ledger: MemoryLedger, state: State, 
 async def test_what_a_row_remembers(ledger: MemoryLedger) -> None:
     """The ticket from the acceptance on, the picture from its storing on."""
     await walk(ledger, ["intent", "submitted", "parked", "ready", "stored", "delivered"])
-    assert await row(ledger) == Submission(State.DELIVERED, OWNER, TICKET, MADE)
+    assert await row(ledger) == Row(State.DELIVERED, OWNER, TICKET, MADE)
 
 
 async def test_a_lost_answer_that_is_found_again(ledger: MemoryLedger) -> None:
     """Its error goes with the state that had it: the picture is the answer now."""
     await walk(ledger, ["intent", "unknown"])
-    assert await row(ledger) == Submission(State.UNKNOWN, OWNER, error=LOST)
+    assert await row(ledger) == Row(State.UNKNOWN, OWNER, error=LOST)
     await walk(ledger, ["submitted", "ready", "stored"])
-    assert await row(ledger) == Submission(State.STORED, OWNER, TICKET, MADE)
+    assert await row(ledger) == Row(State.STORED, OWNER, TICKET, MADE)
 
 
 async def test_adoption(ledger: MemoryLedger) -> None:
@@ -118,7 +118,7 @@ async def test_adoption(ledger: MemoryLedger) -> None:
     job = replace(JOB, n=2)
     await ledger.intent(job, 0, 1)
     found = await ledger.adopt("job", 2)
-    assert found.rows == {0: Submission(State.INTENT, 2)}
+    assert found.rows == {0: Row(State.INTENT, 2)}
     with pytest.raises(Conflict):
         await ledger.submitted("job", 0, 1, TICKET)
     with pytest.raises(Conflict):
@@ -191,7 +191,7 @@ async def test_pruning_asks(ledger: MemoryLedger) -> None:
         await ledger.intent(job, 0, OWNER)
         await ledger.failed(job.id, 0, OWNER, State.FAILED, LOST)
     gone = await ledger.prune(lambda found: found.job.key is not None)
-    assert gone == (Found(keyed, {0: Submission(State.FAILED, OWNER, error=LOST)}, 100.0),)
+    assert gone == (Found(keyed, {0: Row(State.FAILED, OWNER, error=LOST)}, 100.0),)
     assert [found.job.id for found in await ledger.find("caller", fingerprint="content")] == ["job"]
     assert await ledger.find("caller", key="k") == ()
     await ledger.intent(keyed, 0, OWNER)
@@ -227,7 +227,7 @@ async def test_delivering_what_nobody_knows(ledger: MemoryLedger) -> None:
 
 def test_when_a_job_is_over() -> None:
     """When each submission that was ever intended has an end; one that only waited has no row."""
-    done, running = Submission(State.STORED, 1), Submission(State.READY, 1)
+    done, running = Row(State.STORED, 1), Row(State.READY, 1)
     two = replace(JOB, n=2)
     assert Found(two, {0: done, 1: done}).over
     assert not Found(two, {0: done, 1: running}).over

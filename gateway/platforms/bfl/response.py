@@ -198,4 +198,9 @@ def _failure(details: Any, ticket: Ticket) -> GatewayError:
             paid=Paid.MAYBE,
             detail=private,
         )
-    return PlatformError("The platform accepted the job and failed at it.", paid=Paid.MAYBE, detail=private)
+    return PlatformError(
+        "The platform took the job and failed at it, so it may have been charged. The same request within 15 minutes "
+        "gets this answer; to pay for a new job, send it with a new Idempotency-Key.",
+        paid=Paid.MAYBE,
+        detail=private,
+    )
