@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.chain import Handler
 from gateway.dialects.openai import errors as dialect
-from gateway.domain.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Paid
+from gateway.domain.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Paid, TooLarge
 from gateway.handlers.keys import STORY
 
 log = structlog.get_logger("gateway.errors")
@@ -74,4 +74,6 @@ def _foreign(request: web.Request, error: web.HTTPException) -> GatewayError:
             allowed = tuple(sorted(error.allowed_methods))
             text = f"{request.method} is not allowed here; allowed: {', '.join(allowed)}."
             return MethodNotAllowed(text, allowed=allowed)
+        case web.HTTPRequestEntityTooLarge():
+            return TooLarge("The request is larger than allowed.")
     return InternalError("The gateway failed. The request id leads to the details in its log.", detail=repr(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gateway.config.schema import Config
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
 from gateway.telemetry import logs
+from gateway.telemetry.writer import LineWriter
 
 PROMPT = 'Make it sepia and write "hello" on it'
 
@@ -28,7 +30,8 @@ def demo(out: Path) -> None:
     original = out.with_name("demo-original.png")
     _draw(original)
     try:
-        data, headers = uvloop.run(_demo(original))
+        with LineWriter(sys.stderr.fileno()) as lines:
+            data, headers = uvloop.run(_demo(original, lines))
     except EditFailed as error:
         raise click.ClickException(str(error)) from None
     out.write_bytes(data)
@@ -37,7 +40,7 @@ def demo(out: Path) -> None:
         click.echo(line)
 
 
-async def _demo(original: Path) -> tuple[bytes, dict[str, str]]:
+async def _demo(original: Path, lines: LineWriter) -> tuple[bytes, dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         async with Emulator(EmulatorSettings()) as bfl:
             document = {
@@ -47,7 +50,7 @@ async def _demo(original: Path) -> tuple[bytes, dict[str, str]]:
                 "platforms": {"bfl": {"kind": "bfl", "api_key": EMULATOR_KEY, "base_url": bfl.api_url}},
             }
             config = Config.model_validate(document)
-            logs.configure(config.secrets())
+            logs.configure(config.secrets(), stream=lines)
             async with Gateway(config) as gateway:
                 click.echo(f"editing {original}: {PROMPT}")
                 return await run(f"{gateway.url}/v1", "none", (original,), {"prompt": PROMPT})

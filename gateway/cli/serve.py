@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gateway.chain.connection import verify_runtime
 from gateway.cli.config import config_option, read_config
 from gateway.config.schema import Config
 from gateway.telemetry import logs
+from gateway.telemetry.writer import LineWriter
 
 log = structlog.get_logger("gateway")
 
@@ -38,20 +40,21 @@ def serve(path: Path | None, host: str | None, port: str | None, emulator: bool)
         raise click.ClickException(str(error)) from None
     options = {name: value for name, value in (("--host", host), ("--port", port)) if value is not None}
     emulate = emulator and not os.environ.get("BFL_API_KEY", "").strip()
-    uvloop.run(_emulated(path, options) if emulate else _run(read_config(path, options).config))
+    with LineWriter(sys.stderr.fileno()) as lines:
+        uvloop.run(_emulated(path, options, lines) if emulate else _run(read_config(path, options).config, lines))
 
 
-async def _emulated(path: Path | None, options: dict[str, str]) -> None:
+async def _emulated(path: Path | None, options: dict[str, str], lines: LineWriter) -> None:
     from gateway.emulator.server import Emulator
 
     async with Emulator() as bfl:
         os.environ |= {"BFL_API_KEY": EMULATOR_KEY, "BFL_BASE_URL": bfl.api_url}
         click.echo(f"  BFL emulator  {bfl.api_url}   (makes pictures up; set BFL_API_KEY for the real service)")
-        await _run(read_config(path, options).config)
+        await _run(read_config(path, options).config, lines)
 
 
-async def _run(config: Config) -> None:
-    logs.configure(config.secrets())
+async def _run(config: Config, lines: LineWriter) -> None:
+    logs.configure(config.secrets(), stream=lines)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for name in SIGNALS:
         loop.add_signal_handler(name, stop.set)

@@ -57,13 +57,13 @@ class Answerer:
         except TimeoutError:
             if not any(isinstance(result, Made) for result in job.results):
                 raise _overdue(handle) from None
+        finally:
+            told.steps |= job.steps(self.clock.now())
         pictures, errors = self._pictures(request, handle, job.results)
         try:
             if not pictures:
-                told.steps |= job.steps
                 raise worst(errors)
             notes = self._notes(handle, len(pictures))
-            told.steps |= job.steps
             started = self.clock.now()
             body = reply.write(pictures, created=int(self.clock.wall()))
             response = await respond.whole(request, body, self._headers(handle, notes))
@@ -72,7 +72,7 @@ class Answerer:
             for picture in pictures:
                 picture.blob.release()
         self._count(handle, pictures)
-        await handle.delivered()
+        handle.delivered()
         return response
 
     async def stream(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
@@ -81,7 +81,7 @@ class Answerer:
         self._note(told, handle)
         with suppress(TimeoutError):
             await self.clock.within(min(BEGIN_WITHIN_S, deadline - self.clock.now()), job.until_accepted())
-        told.steps |= job.steps
+        told.steps |= job.steps(self.clock.now())
         if job.finished and not any(isinstance(result, Made) for result in job.results):
             raise worst([result for result in job.results if isinstance(result, GatewayError)])
         response = web.StreamResponse(headers=self._headers(handle, job.record.reply.notes))
@@ -92,9 +92,9 @@ class Answerer:
                 whole = await self._events(request, response, handle, deadline, timer)
                 await response.write_eof()
         finally:
-            told.steps |= job.steps
+            told.steps |= job.steps(self.clock.now())
         if whole:
-            await handle.delivered()
+            handle.delivered()
         return response
 
     @staticmethod
@@ -198,8 +198,8 @@ class Answerer:
         found = {}
         if said := header(notes):
             found["x-gateway-translation"] = said
-        if "queue" in handle.job.steps:
-            found["x-gateway-queue-ms"] = str(round(handle.job.steps["queue"] * 1000))
+        if (queued := handle.job.steps(self.clock.now()).get("queue")) is not None:
+            found["x-gateway-queue-ms"] = str(round(queued * 1000))
         return found
 
     def _count(self, handle: JobHandle, pictures: Sequence[reply.Picture]) -> None:

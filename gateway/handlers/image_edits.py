@@ -133,7 +133,7 @@ class ImageEdits:
             return await answer(request, handle, deadline)
         finally:
             # After a complete delivery this does nothing.
-            await handle.abandon()
+            handle.abandon()
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -15,9 +15,9 @@ from gateway.platforms.contract import Platform
 from gateway.upstream.download import FetchFailed
 from gateway.upstream.session import Answered
 
-# How long a storage service that fails is waited for. Asking after the task again renews the link meanwhile.
-COLLECT_S = 120.0
-AGAIN_S, AGAIN_LONGEST_S = 0.25, 10.0
+# The vendor keeps a finished picture for about an hour, and asking after its task again renews the link meanwhile.
+COLLECT_S = 3600.0
+AGAIN_S, AGAIN_LONGEST_S = 0.25, 30.0
 # A whole answer that is not the picture will hardly become one.
 SPOILED_TRIES = 3
 

@@ -48,7 +48,8 @@ class Job:
         self.results: list[Result | None] = [None] * record.n
         self.waiters = 0
         self.delivered = self.cancelled = False
-        self.steps: dict[str, float] = {}
+        self._steps: dict[str, float] = {}
+        self._open_steps: dict[tuple[int, str], float] = {}
         self._inputs = tuple(inputs)
         self._needed = set(range(record.n))
         self._at_stake: set[int] = set()
@@ -129,11 +130,23 @@ class Job:
         if not self._needed:
             self._drop_inputs()
 
-    def spent(self, step: str, seconds: float) -> None:
-        """The slowest submission is the one the client waited for."""
-        self.steps[step] = max(self.steps.get(step, 0.0), seconds)
+    def step_begins(self, index: int, step: str, now: float) -> None:
+        self._open_steps[index, step] = now
+
+    def step_ends(self, index: int, step: str, now: float) -> float:
+        """Returns the seconds it took."""
+        seconds = now - self._open_steps.pop((index, step))
+        self._steps[step] = max(self._steps.get(step, 0.0), seconds)
+        return seconds
 
     # What waiters ask.
+
+    def steps(self, now: float) -> dict[str, float]:
+        """Seconds by step so far; the slowest submission is the one the client waited for. `now` is monotonic."""
+        found = dict(self._steps)
+        for (_, step), began in self._open_steps.items():
+            found[step] = max(found.get(step, 0.0), now - began)
+        return found
 
     async def until_accepted(self) -> None:
         """Return when the first submission was accepted, or all have ended."""

@@ -226,13 +226,12 @@ class Submission:
         return held
 
     async def _step(self, word: str, work: Awaitable[T]) -> T:
-        started = self._tools.clock.now()
+        self._job.step_begins(self._index, word, self._tools.clock.now())
         try:
             return await work
         finally:
-            seconds = self._tools.clock.now() - started
+            seconds = self._job.step_ends(self._index, word, self._tools.clock.now())
             self._tools.metrics.step_duration(word, *self._labels).observe(seconds)
-            self._job.spent(word, seconds)
 
     def _overdue(self) -> bool:
         return self._tools.clock.now() >= self._deadline

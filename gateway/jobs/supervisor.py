@@ -7,8 +7,9 @@ A job stays in hand while it runs or somebody is being answered from it; after t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from gateway.domain.errors import QueueFull, ShuttingDown
 from gateway.jobs import join
@@ -28,22 +29,17 @@ class JobHandle:
         self.replayed = joined is not None and job.finished
         job.waiters += 1
 
-    async def delivered(self) -> None:
-        """The answer has been written completely."""
-        if self._held:
-            await self._supervisor.delivered(self.job)
-            self._let_go()
+    def delivered(self) -> Awaitable[None]:
+        """The answer has been written completely. What follows is the supervisor's: the handler may end at once."""
+        return self._let_go(self._supervisor.delivered)
 
-    async def abandon(self) -> None:
+    def abandon(self) -> Awaitable[None]:
         """Nobody waits here any more. Ends the job only if no money can have been spent."""
-        if self._held:
-            self._let_go()
-            await self._supervisor.abandoned(self.job)
+        return self._let_go(self._supervisor.abandoned)
 
-    def _let_go(self) -> None:
-        self._held = False
-        self.job.waiters -= 1
-        self._supervisor.put_down(self.job)
+    def _let_go(self, then: Callable[[Job], Coroutine[Any, Any, None]]) -> Awaitable[None]:
+        held, self._held = self._held, False
+        return self._supervisor.own(then(self.job) if held else _nothing())
 
 
 class Supervisor:
@@ -113,14 +109,28 @@ class Supervisor:
         self._tools.metrics.duplicates_prevented(how).inc()
         return JobHandle(self, job, how)
 
+    def own(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        """Run it to its end, whoever else ends."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     async def delivered(self, job: Job) -> None:
-        """Somebody has the whole answer. A job with pictures still to come is not delivered."""
-        if job.finished and any(isinstance(result, Made) for result in job.results):
-            job.delivered = True
-            await self._tools.ledger.delivered(job.record.id)
-            await self._settle(job)
+        """One waiter has the whole answer. A job with pictures still to come is not delivered."""
+        try:
+            if job.finished and any(isinstance(result, Made) for result in job.results):
+                job.delivered = True
+                await self._tools.ledger.delivered(job.record.id)
+                await self._settle(job)
+        finally:
+            job.waiters -= 1
+            self.put_down(job)
 
     async def abandoned(self, job: Job) -> None:
+        """One waiter has left without the whole answer."""
+        job.waiters -= 1
+        self.put_down(job)
         if job.waiters:
             return
         if not job.finished:
@@ -180,9 +190,7 @@ class Supervisor:
         job.begin(
             [Submission(self._tools, order, job, index, self._owner).run for index in range(count)], self._crashed
         )
-        task = asyncio.create_task(self._see_through(job), name=record.id)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.own(self._see_through(job))
         return handle
 
     async def _see_through(self, job: Job) -> None:
@@ -224,3 +232,7 @@ class Supervisor:
                     return False
                 blob.release()
         return True
+
+
+async def _nothing() -> None:
+    """What is left to do for a waiter that has let go before."""

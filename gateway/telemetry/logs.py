@@ -10,11 +10,13 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 from urllib.parse import quote
 
 import orjson
 import structlog
+
+from gateway.telemetry.writer import LineWriter
 
 LONGEST = 2048
 # Links may be signed: their query goes.
@@ -66,7 +68,9 @@ class Redactor:
         return self.text(str(value))
 
 
-def configure(secrets: Iterable[str], *, readable: bool | None = None, stream: TextIO = sys.stderr) -> None:
+def configure(
+    secrets: Iterable[str], *, readable: bool | None = None, stream: TextIO | LineWriter = sys.stderr
+) -> None:
     """Set up structlog and the standard library's loggers. `readable` defaults to whether `stream` is a terminal."""
     readable = stream.isatty() if readable is None else readable
     shared: list[structlog.typing.Processor] = [
@@ -83,7 +87,7 @@ def configure(secrets: Iterable[str], *, readable: bool | None = None, stream: T
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", stream)),  # of which it uses write and flush
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)

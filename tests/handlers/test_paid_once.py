@@ -18,7 +18,7 @@ from PIL import Image
 from gateway.emulator import Emulator
 from gateway.emulator.fault_table import FAULTS
 from gateway.handlers import answer
-from gateway.jobs import join
+from gateway.jobs import collect, join
 from gateway.upstream import download, session
 from tests.conftest import StartGateway
 from tests.fakes.customer import IMAGE, RESEND, Customer, Reply, until
@@ -252,17 +252,18 @@ async def test_moderation_is_told_and_not_kept(serve: Serve, bfl: Emulator, faul
 
 
 @pytest.mark.parametrize("fault", ["task_error", "task_error_422", "task_error_503", "task_failed"])
-async def test_a_task_that_fails(serve: Serve, bfl: Emulator, fault: str) -> None:
-    """502, perhaps paid; whoever sends it again within seconds pays nothing, a declared resend not even later."""
+async def test_a_task_that_fails(serve: Serve, bfl: Emulator, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """502, perhaps paid; whoever sends it again within the time of replays pays nothing, later it is a new request."""
+    monkeypatch.setattr(join, "REPLAY_S", 60.0)
     customer = await serve()
     prompt = marked(f"{fault}=Out of memory")
     failed = (502, "platform_error", "false")
     assert (await customer.edit(prompt)).refusal == failed
     assert (await customer.edit(prompt)).refusal == failed
-    passed = customer.gateway.supervisor._tools.clock.now() + 31
-    await until(lambda: customer.gateway.supervisor._tools.clock.now() > passed)
     assert (await customer.edit(prompt, headers=RESEND)).refusal == failed
     assert bfl.counts.accepted == 1
+    passed = customer.gateway.supervisor._tools.clock.now() + 61
+    await until(lambda: customer.gateway.supervisor._tools.clock.now() > passed)
     assert (await customer.edit(prompt)).refusal == failed
     assert bfl.counts.accepted == 2
 
@@ -311,8 +312,11 @@ async def test_a_bad_delivery_twice(serve: Serve, bfl: Emulator, fault: str) -> 
 @pytest.mark.parametrize(
     "fault", ["delivery_expired", "delivery_500", "delivery_torn", "delivery_html", "delivery_redirect"]
 )
-async def test_a_delivery_that_is_never_cured(serve: Serve, bfl: Emulator, fault: str) -> None:
+async def test_a_delivery_that_is_never_cured(
+    serve: Serve, bfl: Emulator, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """502 after all attempts, counted as a loss; paid, so nobody is told to send it again."""
+    monkeypatch.setattr(collect, "COLLECT_S", 100.0)
     customer = await serve()
     reply = await customer.edit(marked(f"{fault}*1000"))
     assert reply.refusal == (502, "platform_result_lost", "false")

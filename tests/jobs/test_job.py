@@ -254,7 +254,17 @@ async def test_kept_errors_hold_nothing_else() -> None:
 
 async def test_the_slowest_submission_counts() -> None:
     """Steps are as long as the longest, which is what the client waited for."""
-    job = Job(record(2))
-    for seconds in (1.0, 3.0, 2.0):
-        job.spent("poll", seconds)
-    assert job.steps == {"poll": 3.0}
+    job = Job(record(3))
+    for index, seconds in enumerate((1.0, 3.0, 2.0)):
+        job.step_begins(index, "poll", 10.0)
+        assert job.step_ends(index, "poll", 10.0 + seconds) == seconds
+    assert job.steps(50.0) == {"poll": 3.0}
+
+
+async def test_a_step_that_goes_on_counts_so_far() -> None:
+    """An answer given before the job's end says how long the open step has taken."""
+    job = Job(record())
+    job.step_begins(0, "submit", 10.0)
+    job.step_ends(0, "submit", 11.0)
+    job.step_begins(0, "poll", 11.0)
+    assert job.steps(14.0) == {"submit": 1.0, "poll": 3.0}
