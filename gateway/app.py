@@ -25,6 +25,7 @@ from gateway.handlers.image_edits import ImageEdits
 from gateway.handlers.models import Listed, ModelsHandler
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
+from gateway.jobs import join
 from gateway.jobs.clock import Clock
 from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
@@ -79,10 +80,12 @@ class Gateway:
         self.spool = Spool(config.memory, config.state_dir / "spool", self._meter)
         self.metrics.memory_budget("limit").set(config.memory.budget)
         self.results = SpoolResults(
-            now=clock.wall,
+            now=clock.now,
+            wall=clock.wall,
             new_ref=new_id,
             secret=secrets.token_bytes(32),
             retention_s=config.results.retention,
+            spare_s=join.DELIVERED_S,
         )
         self.spool.make_room = self.results.make_room
         self.session = Session()
@@ -103,6 +106,7 @@ class Gateway:
         self.queue = Queue(
             MemorySlots(ceilings | nested),
             ceilings,
+            nested=nested,
             limit=config.jobs.queue_limit,
             clock=clock,
             chance=chance,
@@ -113,7 +117,7 @@ class Gateway:
                 session=self.session,
                 download=self.download,
                 queue=self.queue,
-                ledger=MemoryLedger(clock.wall),
+                ledger=MemoryLedger(clock.now),
                 results=self.results,
                 metrics=self.metrics,
                 clock=clock,

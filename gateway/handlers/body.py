@@ -16,7 +16,8 @@ from gateway.handlers.expect import expects, invite_body
 class Pace:
     """
     How slow a sender may be, in seconds of waiting for it: `stall_s` without a byte, or `grace_s` behind a steady
-    `bytes_per_s`. Time the gateway spends itself does not count.
+    `bytes_per_s`. Time the gateway spends itself does not count. There is no shorter end to the whole: a client at
+    100 kB/s needs a quarter of an hour for four large pictures, and what it has not sent yet keeps no disk.
     """
 
     grace_s: float = 5.0

@@ -57,7 +57,7 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
     """
     boundary = read_boundary(request.headers)
     body = open_body(request, MOST_BYTES, pace)
-    # Twice: once for these bytes, once for the pictures among them, so that nobody waits with a body in hand.
+    # Twice: once for these bytes, once for the pictures among them, which are written with this body in hand.
     room = await spool.reserve(2 * (body.length or 0))
     writer, parts = BlobWriter(room), Parts(boundary, MOST_PARTS)
     model: TextPart | None = None

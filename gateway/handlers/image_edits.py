@@ -55,7 +55,7 @@ class ImageEdits:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if request.method != "POST":
             raise MethodNotAllowed(f"{request.method} is not allowed here; allowed: POST.", allowed=("POST",))
-        started, told, candidates = self.clock.now(), request[STORY], request[CANDIDATES]
+        began, told, candidates = self.clock.now(), request[STORY], request[CANDIDATES]
         jobs = [target for target in candidates if isinstance(target, JobTarget)]
         if not candidates:
             raise PlatformNotConfigured(
@@ -68,7 +68,7 @@ class ImageEdits:
         told.platform, told.model = jobs[0].platform, jobs[0].model
         if not undecided:
             self.supervisor.admit(self.platforms[jobs[0].platform], jobs[0].model, 1, self.answer_within_s)
-        told.steps["admit"] = self.clock.now() - started
+        told.steps["admit"] = self.clock.now() - began
 
         started = self.clock.now()
         if undecided:
@@ -89,7 +89,7 @@ class ImageEdits:
             edit = read_edit(received.form)
             target = choose(self.rules, Facts(told.route, edit.model, read=True))[0]
             assert isinstance(target, JobTarget)
-            order = self._order(request, edit, target, key)
+            order = self._order(request, edit, target, key, began)
         except BaseException:
             received.release()
             raise
@@ -105,7 +105,7 @@ class ImageEdits:
             image_pixels=max(model.max_image_pixels for model in models),
         )
 
-    def _order(self, request: web.Request, edit: Edit, target: JobTarget, key: str | None) -> Order:
+    def _order(self, request: web.Request, edit: Edit, target: JobTarget, key: str | None, began: float) -> Order:
         platform, told = self.platforms[target.platform], request[STORY]
         told.platform, told.model = platform.name, target.model
         plan = platform.plan(edit, target)
@@ -123,6 +123,7 @@ class ImageEdits:
             plan=plan,
             reply=ReplySpec(edit.response_format, edit.output_format, plan.notes),
             inputs=[image for image in edit.images if not isinstance(image, Link)],
+            began=began,
             # From here, not from the first byte: a slow upload is the client's own time.
             deadline=self.clock.now() + self.answer_within_s,
         )

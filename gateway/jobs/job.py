@@ -21,7 +21,7 @@ class Order:
     A request ready to be worked.
 
     `key` is its Idempotency-Key, `resend` whether it declares itself a repetition; `inputs` are the blobs it holds,
-    which the supervisor takes over; `deadline` is monotonic.
+    which the supervisor takes over. `began` is when it arrived, `deadline` when it is to be answered, both monotonic.
     """
 
     caller: str
@@ -32,6 +32,7 @@ class Order:
     plan: Plan
     reply: ReplySpec
     inputs: Sequence[Blob]
+    began: float
     deadline: float
 
 

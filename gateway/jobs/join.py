@@ -16,8 +16,11 @@ from gateway.stores.contract import Found, JobRecord, State
 # What may have been paid in vain is not paid again by a client that repeats any 5xx, nor by a person who tries again:
 # until then the same request gets the same answer. A new Idempotency-Key is how one says that it is wanted anew.
 REPLAY_S = 900.0
-# Delivered means handed to the kernel. A client that lost the last bytes sends again within seconds.
-RESEND_S = 60.0
+# Delivered means handed to the kernel. A client that lost the last bytes sends again within a second or two; one that
+# was refused meanwhile, and means another job, is told by `retry-after` to wait for longer than this.
+RESEND_S = 10.0
+# A resend is known when its upload is complete, so what was delivered is remembered for as long as one may take.
+DELIVERED_S = 300.0
 
 
 def live(jobs: Iterable[Job], order: Order) -> tuple[Job, str] | None:
@@ -39,9 +42,11 @@ def live(jobs: Iterable[Job], order: Order) -> tuple[Job, str] | None:
     return (same[0], "resend") if same and order.resend else None
 
 
-def ended(jobs: Iterable[Found], order: Order, now: float, kept: Callable[[Found], bool]) -> tuple[Found, str] | None:
+def ended(jobs: Iterable[Found], order: Order, here_s: float, kept: Callable[[Found], bool]) -> tuple[Found, str] | None:
     """
-    The same among jobs that are over, newest first. `now` is wall time; `kept` tells whether a job's pictures exist.
+    The same among jobs that are over, newest first.
+
+    `here_s` is how long ago the request began to arrive, in seconds; `kept` tells whether a job's pictures exist.
 
     Raises: KeyReused.
     """
@@ -52,7 +57,7 @@ def ended(jobs: Iterable[Found], order: Order, now: float, kept: Callable[[Found
             _same(order, found.job)
             if kept(found):
                 return found, "key"
-        elif _answers(found, now - found.changed, resend=order.resend) and kept(found):
+        elif _answers(found, here_s, resend=order.resend) and kept(found):
             return found, "resend" if order.resend else "orphan"
     return None
 
@@ -62,23 +67,22 @@ def unpaid(found: Found) -> bool:
     return all(row.state is State.NOT_ACCEPTED for row in found.rows.values())
 
 
-def forgettable(found: Found, now: float, retention_s: float) -> bool:
+def forgettable(found: Found, retention_s: float) -> bool:
     """True when no request can be answered with this job any more."""
-    age = now - found.changed
     if found.job.key is None and found.delivered:
-        return age > RESEND_S
-    return age > (0 if unpaid(found) else retention_s)
+        return found.age > DELIVERED_S
+    return found.age > (0 if unpaid(found) else retention_s)
 
 
-def _answers(found: Found, age: float, *, resend: bool) -> bool:
+def _answers(found: Found, here_s: float, *, resend: bool) -> bool:
     states = {row.state for row in found.rows.values()}
     if State.STORED in states:
         return True
     if State.DELIVERED in states:
-        return resend and age < RESEND_S
+        return resend and found.age - here_s < RESEND_S
     if all(row.error is None or row.error.paid is Paid.NO for row in found.rows.values()):
         return False
-    return age < REPLAY_S
+    return found.age < REPLAY_S
 
 
 def _same(order: Order, record: JobRecord) -> None:

@@ -9,10 +9,10 @@ with each acceptance.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from gateway.jobs.clock import Clock
 from gateway.stores.contract import Slots
@@ -35,13 +35,21 @@ class _Lane:
     ceiling: int
     allowed: int
     callers: OrderedDict[str, deque[_Waiter]] = field(default_factory=OrderedDict)
-    waiting: int = 0
-    active: int = 0
+    queued: Counter[str] = field(default_factory=Counter)
+    running: dict[str, str] = field(default_factory=dict)
     pause_s: float = 0.0
     paused: bool = False
     freed: deque[str] = field(default_factory=deque)
     stirred: bool = False
     serving: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        return self.queued.total()
+
+    @property
+    def active(self) -> int:
+        return len(self.running)
 
 
 class Queue:
@@ -52,8 +60,9 @@ class Queue:
 
     Args:
         slots: where the ceilings are kept.  ceilings: active tasks allowed, by account.
-        limit: how many may wait per account.  chance: 0 ≤ x < 1, for jitter.
-        depth: told how many wait, by account.
+        nested: lower ceilings of single models, by `account/model`; the same that `slots` keeps.
+        limit: how many may wait per account and model, so that the line of one never closes another's.
+        chance: 0 ≤ x < 1, for jitter.  depth: told how many wait, by account.
     """
 
     def __init__(
@@ -61,6 +70,7 @@ class Queue:
         slots: Slots,
         ceilings: Mapping[str, int],
         *,
+        nested: Mapping[str, int] = MappingProxyType({}),
         limit: int,
         clock: Clock,
         chance: Callable[[], float],
@@ -68,18 +78,23 @@ class Queue:
     ) -> None:
         self._slots, self._limit, self._clock, self._chance, self._depth = slots, limit, clock, chance, depth
         self._lanes = {account: _Lane(account, ceiling, ceiling) for account, ceiling in ceilings.items()}
+        self._nested = nested
         self._timers: set[asyncio.Task[None]] = set()
 
-    def wait_s(self, account: str, more: int, typical_s: float) -> float | None:
-        """How long the last of `more` further submissions would wait, in seconds; None when the queue is full."""
+    def wait_s(self, account: str, model: str, more: int, typical_s: float) -> float | None:
+        """
+        How long the last of `more` further submissions would wait for its slot, in seconds; None when the line is full.
+
+        Counted in rounds of `typical_s`, as if every task took that long and the running ones had just begun, and as
+        if all others who wait went first: rather too long than too short. The task's own time is not part of it.
+        """
         lane = self._lanes[account]
-        free = max(0, lane.allowed - lane.active)
-        ahead = lane.waiting + more - free
-        if ahead <= 0 and not lane.paused:
-            return 0.0
-        if lane.waiting + more > self._limit + free:
+        width, running = self._width(lane, model), Counter(lane.running.values())
+        free = max(0, min(width - running[model], lane.allowed - lane.active))
+        if lane.queued[model] + more > self._limit + free:
             return None
-        return max(lane.pause_s if lane.paused else 0.0, math.ceil(max(ahead, 1) / lane.allowed) * typical_s)
+        rounds = self._rounds(lane, model, running + lane.queued + Counter({model: more}))
+        return max(lane.pause_s if lane.paused else 0.0, (rounds - 1) * typical_s)
 
     async def turn(self, account: str, model: str, caller: str, submission: str, *, first: bool = False) -> None:
         """Return when the submission holds a slot. `first` puts it before the caller's others (it was here before)."""
@@ -87,7 +102,7 @@ class Queue:
         waiter = _Waiter(caller, submission, model, asyncio.get_running_loop().create_future())
         line = lane.callers.setdefault(caller, deque())
         line.appendleft(waiter) if first else line.append(waiter)
-        self._count(lane, +1)
+        self._count(lane, model, +1)
         self._stir(lane)
         try:
             await waiter.granted
@@ -101,7 +116,7 @@ class Queue:
     def release(self, account: str, submission: str) -> None:
         """The submission's task has ended."""
         lane = self._lanes[account]
-        lane.active -= 1
+        lane.running.pop(submission, None)
         lane.freed.append(submission)
         self._stir(lane)
 
@@ -132,6 +147,29 @@ class Queue:
         for timer in self._timers:
             timer.cancel()
         await asyncio.gather(*self._timers, *serving, return_exceptions=True)
+
+    def _width(self, lane: _Lane, model: str) -> int:
+        """How many of the model can run side by side."""
+        return min(lane.allowed, self._nested.get(f"{lane.account}/{model}", lane.allowed))
+
+    def _rounds(self, lane: _Lane, model: str, load: Mapping[str, int]) -> int:
+        """
+        In which round the last of `model` runs, the present one being 1; `load` counts all submissions by model.
+
+        In each round either the whole account is busy or the model is at its own ceiling, so the last one is in by
+        round r when own / width + others / allowed ≤ r. A model with a ceiling takes no more than that in each round,
+        however many of it wait.
+        """
+
+        def others(rounds: int) -> int:
+            return sum(min(load[other], self._width(lane, other) * rounds) for other in load if other != model)
+
+        own, width, rounds = load[model], self._width(lane, model), 1
+        if own <= width and own + others(1) <= lane.allowed:
+            return 1
+        while (needed := -(-(own * lane.allowed + others(rounds) * width) // (width * lane.allowed))) > rounds:
+            rounds = needed
+        return rounds
 
     def _later(self, after_s: float, work: Callable[[], None]) -> None:
         async def run() -> None:
@@ -173,7 +211,7 @@ class Queue:
                 lane.stirred = True
                 return
             else:
-                lane.active += 1
+                lane.running[waiter.submission] = waiter.model
                 self._leave(lane, waiter)
                 if waiter.caller in lane.callers:
                     lane.callers.move_to_end(waiter.caller)
@@ -184,10 +222,10 @@ class Queue:
         line.remove(waiter)
         if not line:
             del lane.callers[waiter.caller]
-        self._count(lane, -1)
+        self._count(lane, waiter.model, -1)
 
-    def _count(self, lane: _Lane, change: int) -> None:
-        lane.waiting += change
+    def _count(self, lane: _Lane, model: str, change: int) -> None:
+        lane.queued[model] += change
         self._depth(lane.account, lane.waiting)
 
 

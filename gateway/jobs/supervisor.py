@@ -79,7 +79,7 @@ class Supervisor:
         if self._draining:
             raise ShuttingDown("The gateway is shutting down. Send the request again.", retry_after_s=5)
         typical = self._tools.paces(platform, model).expected_s()
-        wait = self._tools.queue.wait_s(platform.account, count, typical)
+        wait = self._tools.queue.wait_s(platform.account, model, count, typical)
         if wait is None:
             raise QueueFull("Too many requests are waiting already. Try again later.", retry_after_s=typical)
         if wait and wait + typical > patience_s:
@@ -146,9 +146,8 @@ class Supervisor:
 
     async def sweep(self) -> None:
         """Forget what has passed its time, and count what is open."""
-        now = self._tools.clock.wall()
         await self._tools.ledger.prune(
-            lambda found: found.job.id not in self._live and join.forgettable(found, now, self._retention_s)
+            lambda found: found.job.id not in self._live and join.forgettable(found, self._retention_s)
         )
         states = await self._tools.ledger.count()
         self._tools.metrics.jobs_unknown.set(states.get(State.UNKNOWN, 0))
@@ -218,7 +217,7 @@ class Supervisor:
         rows = [
             found for found in await self._tools.ledger.find(order.caller, **wanted) if found.job.id not in self._live
         ]
-        if (over := join.ended(rows, order, self._tools.clock.wall(), self._kept)) is None:
+        if (over := join.ended(rows, order, self._tools.clock.now() - order.began, self._kept)) is None:
             return None
         job, how = Job.over(over[0]), over[1]
         return self._live.setdefault(job.record.id, job), how

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from blake3 import blake3
 
-from gateway.domain.errors import OutOfRoom
 from gateway.domain.size import Pixels
-from gateway.stores.spool import Room, Spool
+from gateway.stores.files import drop, write_parts
+from gateway.stores.spool import Room, Spool, out_of_room
 
 # A thread hop costs about 50 µs: files are written and read in pieces of this size.
 PIECE = 256 * 1024
@@ -23,29 +24,35 @@ GATHER = 64 * 1024
 
 
 class SpooledBlob:
-    """Implements `domain.blob.Blob`. Every holder calls `release` once; the last one gives the room back."""
+    """
+    Implements `domain.blob.Blob`. Every holder calls `release` once; the last one gives the room back.
 
-    __slots__ = ("_file", "_holders", "_kind", "_parts", "_spool", "digest", "length", "media_type", "pixels")
+    The bytes are in `parts`, or in the unlinked `file`, or in the private file at `path`, which is opened for each
+    reading.
+    """
+
+    __slots__ = ("_file", "_holders", "_kind", "_parts", "_path", "_spool", "digest", "length", "media_type", "pixels")
 
     def __init__(
         self,
         spool: Spool,
         parts: list[bytes],
         file: int | None,
+        path: Path | None,
         length: int,
         *,
         digest: str,
         media_type: str,
         pixels: Pixels,
     ) -> None:
-        self._spool, self._parts, self._file = spool, parts, file
-        self._kind = "memory" if file is None else "disk"
+        self._spool, self._parts, self._file, self._path = spool, parts, file, path
+        self._kind = "memory" if file is None and path is None else "disk"
         self._holders = 1
         self.length, self.digest, self.media_type, self.pixels = length, digest, media_type, pixels
 
     @property
     def in_memory(self) -> bool:
-        return self._file is None
+        return self._kind == "memory"
 
     def hold(self) -> SpooledBlob:
         self._holders += 1
@@ -55,13 +62,12 @@ class SpooledBlob:
         self._holders -= 1
         if self._holders == 0:
             self._parts = []
-            if self._file is not None:
-                os.close(self._file)
+            drop(self._file, self._path)
             self._spool.give(self._kind, self.length)
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         stop = self.length if stop is None else min(stop, self.length)
-        if self._file is None:
+        if self.in_memory:
             position = 0
             for part in self._parts:
                 first, last = max(start - position, 0), min(stop - position, len(part))
@@ -72,7 +78,8 @@ class SpooledBlob:
                     yield part if last - first == len(part) else part[first:last]
                 position += len(part)
             return
-        descriptor = self._file
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC) if self._path else self._file
+        assert descriptor is not None
         self._spool.readers += 1
         try:
             while start < stop:
@@ -86,32 +93,40 @@ class SpooledBlob:
                 start += len(piece)
         finally:
             self._spool.readers -= 1
+            if self._path:
+                os.close(descriptor)
 
     async def park(self) -> None:
         """Move the bytes to a file, if nobody but the caller holds them."""
-        if self._file is not None or self._holders > 1:
+        if not self.in_memory or self._holders > 1:
             return
         try:
-            parts, file = self._parts, self._spool.open_file()
+            parts, (file, path) = self._parts, self._spool.open_named()
         except OSError:
             return
         try:
-            await self._spool.in_thread(lambda: _write(file, parts))
+            await self._spool.in_thread(lambda: write_parts(file, parts))
         except BaseException as error:
-            os.close(file)
+            drop(file, path)
             if isinstance(error, OSError):
                 return
             raise
         if self._holders != 1 or self._parts is not parts:
-            os.close(file)
+            drop(file, path)
             return
+        os.close(file)
         self._spool.take("disk", self.length, force=True)
-        self._file, self._kind, self._parts = file, "disk", []
+        self._path, self._kind, self._parts = path, "disk", []
         self._spool.give("memory", self.length)
 
 
 class BlobWriter:
-    """One blob being written. End it with `finish` or `discard`."""
+    """
+    One blob being written. End it with `finish` or `discard`.
+
+    An upload's file is unlinked and open, as its connection is. What has been paid for may rest for an hour: its file
+    has a name and is closed at the end; when the disk fails it stays in memory.
+    """
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -120,6 +135,8 @@ class BlobWriter:
         self._small = bytearray()
         self._pending = 0
         self._file: int | None = None
+        self._path: Path | None = None
+        self._flushed = 0
         self.length = 0
 
     async def write(self, chunk: bytes) -> None:
@@ -130,8 +147,8 @@ class BlobWriter:
         self.length += len(chunk)
         if kind == "memory":
             return
-        if self._file is None:
-            self._to_disk(len(chunk))
+        if self._file is None and not self._to_disk(len(chunk)):
+            return
         self._pending += len(chunk)
         spool = self._room.spool
         spool.unwritten += len(chunk)
@@ -143,23 +160,20 @@ class BlobWriter:
         if self._file is not None:
             await self._flush()
         self._join()
+        if self._path is not None and self._file is not None:
+            os.close(self._file)
+            self._file = None
+        spool, digest = self._room.spool, self._hash.hexdigest()
         return SpooledBlob(
-            self._room.spool,
-            self._parts,
-            self._file,
-            self.length,
-            digest=self._hash.hexdigest(),
-            media_type=media_type,
-            pixels=pixels,
+            spool, self._parts, self._file, self._path, self.length, digest=digest, media_type=media_type, pixels=pixels
         )
 
     def discard(self) -> None:
         """Give everything back; harmless after `finish` has failed."""
         self._settle()
-        if self._file is not None:
-            os.close(self._file)
+        drop(self._file, self._path)
         self._room.spool.give("memory" if self._file is None else "disk", self.length)
-        self._parts, self._small, self.length, self._file = [], bytearray(), 0, None
+        self._parts, self._small, self.length, self._file, self._path = [], bytearray(), 0, None, None
 
     def _settle(self) -> None:
         self._room.spool.unwritten -= self._pending
@@ -179,19 +193,25 @@ class BlobWriter:
             self._parts.append(bytes(self._small))
             self._small.clear()
 
-    def _to_disk(self, newest: int) -> None:
-        earlier = self.length - newest
+    def _to_disk(self, newest: int) -> bool:
+        spool, earlier = self._room.spool, self.length - newest
         try:
-            self._file = self._room.spool.open_file()
+            if self._room.paid:
+                self._file, self._path = spool.open_named()
+            else:
+                self._file = spool.open_file()
         except OSError as error:
-            self._room.spool.give("disk", newest)
-            self._room.spool.take("memory", newest, force=True)
-            raise _full(error) from error
+            spool.take("memory", newest, force=True)
+            spool.give("disk", newest)
+            if self._room.stay_in_memory():
+                return False
+            raise out_of_room(str(error)) from error
         if earlier:
-            self._room.spool.take("disk", earlier, force=True)
-            self._room.spool.give("memory", earlier)
+            spool.take("disk", earlier, force=True)
+            spool.give("memory", earlier)
         self._pending = earlier
-        self._room.spool.unwritten += earlier
+        spool.unwritten += earlier
+        return True
 
     async def _flush(self) -> None:
         self._join()
@@ -199,21 +219,26 @@ class BlobWriter:
         file = self._file
         assert file is not None
         try:
-            await self._room.spool.in_thread(lambda: _write(file, parts))
+            await self._room.spool.in_thread(lambda: write_parts(file, parts))
+            self._flushed += self._pending
         except OSError as error:
-            raise _full(error) from error
+            if not self._room.stay_in_memory():
+                raise out_of_room(str(error)) from error
+            await self._to_memory(file, parts)
         finally:
             self._settle()
 
-
-def _write(file: int, parts: list[bytes]) -> None:
-    for part in parts:
-        view = memoryview(part)
-        while view:
-            view = view[os.write(file, view) :]
-
-
-def _full(error: OSError) -> OutOfRoom:
-    return OutOfRoom(
-        "The gateway has no room for another upload just now. Try again later.", retry_after_s=5, detail=str(error)
-    )
+    async def _to_memory(self, file: int, unwritten: list[bytes]) -> None:
+        """Only what had reached the file before it failed has to be read back from it."""
+        spool, flushed = self._room.spool, self._flushed
+        try:
+            earlier = await spool.in_thread(lambda: os.pread(file, flushed, 0))
+        except OSError as error:
+            raise out_of_room(str(error)) from error
+        if len(earlier) < flushed:
+            raise out_of_room("a spooled file is shorter than it was written")
+        self._parts = [earlier, *unwritten] if earlier else unwritten
+        spool.take("memory", self.length, force=True)
+        spool.give("disk", self.length)
+        drop(file, self._path)
+        self._file = self._path = None

@@ -81,11 +81,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A job with its rows by index; `changed` is the wall time of the last change."""
+    """A job with its rows by index; `age` is how long ago the last of them changed, in seconds."""
 
     job: JobRecord
     rows: Mapping[int, Row] = field(default_factory=dict)
-    changed: float = 0.0
+    age: float = 0.0
 
     @property
     def over(self) -> bool:

@@ -19,12 +19,12 @@ class _Entry:
     changed: float
     rows: dict[int, Row] = field(default_factory=dict)
 
-    def found(self) -> Found:
-        return Found(self.job, dict(self.rows), self.changed)
+    def found(self, now: float) -> Found:
+        return Found(self.job, dict(self.rows), now - self.changed)
 
 
 class MemoryLedger:
-    """Implements `Ledger`. `now` is wall time in seconds."""
+    """Implements `Ledger`. `now` is monotonic, in seconds: a clock that is set must not make jobs older."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -72,18 +72,18 @@ class MemoryLedger:
             if row.owner >= owner:
                 raise Conflict(f"{job}/{index} belongs to owner {row.owner}")
         entry.rows = {index: replace(row, owner=owner) for index, row in entry.rows.items()}
-        return entry.found()
+        return entry.found(self._now())
 
     async def find(self, caller: str, *, fingerprint: str | None = None, key: str | None = None) -> tuple[Found, ...]:
         place = (caller, f"key {key}" if key is not None else f"content {fingerprint}")
-        return tuple(self._jobs[id].found() for id in reversed(self._index.get(place, {})))
+        return tuple(self._jobs[id].found(self._now()) for id in reversed(self._index.get(place, {})))
 
     async def count(self) -> Mapping[State, int]:
         return Counter(row.state for entry in self._jobs.values() for row in entry.rows.values())
 
     async def prune(self, forget: Callable[[Found], bool]) -> tuple[Found, ...]:
         settled = (entry for entry in self._jobs.values() if not any(row.state in OPEN for row in entry.rows.values()))
-        gone = tuple(found for found in (entry.found() for entry in settled) if forget(found))
+        gone = tuple(found for found in (entry.found(self._now()) for entry in settled) if forget(found))
         for found in gone:
             del self._jobs[found.job.id]
             for place in _places(found.job):

@@ -23,7 +23,8 @@ class SpoolResults:
     Implements `Results` over spooled blobs.
 
     Args:
-        now: wall time in seconds.  new_ref: makes an unguessable reference.
+        now: monotonic seconds, which retention is counted in, so that a step of the wall clock loses nothing.
+        wall: wall time in seconds, for what links say.  new_ref: makes an unguessable reference.
         secret: signs links.  retention_s: how long what nobody has fetched is kept.
         spare_s: how long what was delivered is kept for a resend.
     """
@@ -32,12 +33,13 @@ class SpoolResults:
         self,
         *,
         now: Callable[[], float],
+        wall: Callable[[], float],
         new_ref: Callable[[], str],
         secret: bytes,
         retention_s: float,
         spare_s: float = 60.0,
     ) -> None:
-        self._now, self._new_ref, self._secret = now, new_ref, secret
+        self._now, self._wall, self._new_ref, self._secret = now, wall, new_ref, secret
         self._retention_s, self._spare_s = retention_s, spare_s
         self._kept: dict[str, _Kept] = {}
         self._spared: OrderedDict[str, None] = OrderedDict()
@@ -84,7 +86,7 @@ class SpoolResults:
 
     def check(self, ref: str, expires: str, signature: str) -> bool:
         good = hmac.compare_digest(self._sign(ref, expires).encode(), signature.encode("utf-8", "surrogatepass"))
-        return good and expires.isascii() and expires.isdigit() and len(expires) < 16 and int(expires) > self._now()
+        return good and expires.isascii() and expires.isdigit() and len(expires) < 16 and int(expires) > self._wall()
 
     def _sign(self, ref: str, expires: str) -> str:
         return hmac.new(self._secret, f"{ref}\n{expires}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

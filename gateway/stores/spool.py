@@ -1,18 +1,23 @@
 """
-Picture bytes between the sockets: in memory within one budget, past it in unlinked files.
+Picture bytes between the sockets: in memory within one budget, past it in files.
 
-Room is taken before the first byte is read, and waiting happens only there, so half-read uploads cannot starve
-each other.
+Room is found before the first byte is read, and waiting happens only there. The declared length decides the place:
+memory when it fits there whole, and then it is reserved whole; else disk, when it would fit there now. Disk itself is
+taken as the bytes come, so that what is declared and never sent keeps nobody out. Should the disk fill up meanwhile,
+an upload is refused in its middle, never halted: what it gives back carries the others on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import tempfile
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -21,11 +26,29 @@ from gateway.stores.settings import MemorySettings
 
 T = TypeVar("T")
 
+# What is at rest has a name, so that no descriptor is spent on it.
+AT_REST = ("rest-", ".picture")
+
+
+def out_of_room(detail: str | None = None) -> OutOfRoom:
+    """`detail` is for the log."""
+    text = "The gateway has no room for another upload just now. Try again later."
+    return OutOfRoom(text, retry_after_s=5, detail=detail)
+
 
 class Meter(Protocol):
     """Told how many bytes are held; `kind` is `memory` or `disk`."""
 
     def __call__(self, kind: str, held: int) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """One upload in the line; `passed` bytes went by while it was first."""
+
+    wanted: int
+    kind: asyncio.Future[str]
+    passed: int = 0
 
 
 class Spool:
@@ -41,7 +64,7 @@ class Spool:
         self._wait_s = settings.wait
         self._directory = directory
         self._meter = meter
-        self._waiting: deque[tuple[int, asyncio.Future[str]]] = deque()
+        self._waiting: deque[_Turn] = deque()
         self._waking = False
         self.unwritten = 0  # bytes of open writers that are meant for files and still in memory
         self.readers = 0  # of files, just now
@@ -49,27 +72,31 @@ class Spool:
         self.make_room: Callable[[int], None] = lambda _wanted: None
 
     async def __aenter__(self) -> Spool:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._directory.parent, self._directory):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
+        self._clear()
+        self._locked(fcntl.LOCK_SH)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._threads.shutdown()
+        self._clear()
+        os.close(self._lock)
 
     async def reserve(self, expected: int) -> Room:
         """
         Room for `expected` bytes; 0 when the length is not known, then it grows while they come.
 
+        Who fits may pass those who wait for more, until as much has gone by as the first of them wants.
+
         Raises: OutOfRoom when memory and disk stay full for the configured time.
         """
-        kind = None if self._waiting else self._find(expected)
-        return Room(self, kind or await self._turn(expected), expected)
+        return Room(self, self._admit(expected) or await self._turn(expected), expected)
 
     def reserve_paid(self, expected: int) -> Room:
         """Room for what has been paid for: always found, over the limits if need be."""
-        kind = self._find(expected)
-        if not kind:
-            self.take("disk", expected, force=True)
-        return Room(self, kind or "disk", expected, paid=True)
+        return Room(self, self._find(expected) or "disk", expected, paid=True)
 
     def take(self, kind: str, wanted: int, *, force: bool = False) -> bool:
         if not force and not self.fits(kind, wanted):
@@ -97,6 +124,11 @@ class Spool:
             os.unlink(path)
             return descriptor
 
+    def open_named(self) -> tuple[int, Path]:
+        """A descriptor of a private file and its name, for who closes the one and keeps the other. Raises: OSError."""
+        descriptor, path = tempfile.mkstemp(prefix=AT_REST[0], suffix=AT_REST[1], dir=self._directory)
+        return descriptor, Path(path)
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """
         Run blocking file work off the loop. A cancelled waiter waits for its end as well: a descriptor that is
@@ -114,28 +146,49 @@ class Spool:
             raise cancelled
         return running.result()
 
+    def _clear(self) -> None:
+        if self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):  # no other process keeps pictures here
+            for left in self._directory.glob("*".join(AT_REST)):
+                left.unlink(missing_ok=True)
+
+    def _locked(self, how: int) -> bool:
+        with contextlib.suppress(OSError):  # taken, or a file system without locks
+            fcntl.flock(self._lock, how)
+            return True
+        return False
+
     def _find(self, wanted: int) -> str | None:
         if self.take("memory", wanted):
             return "memory"
         self.make_room(wanted)
-        return next((kind for kind in ("memory", "disk") if self.take(kind, wanted)), None)
+        if self.take("memory", wanted):
+            return "memory"
+        return "disk" if self.fits("disk", wanted) else None
+
+    def _admit(self, wanted: int, turn: _Turn | None = None) -> str | None:
+        first = self._waiting[0] if self._waiting else turn
+        if first is turn:
+            return self._find(wanted)
+        assert first is not None
+        if first.passed + wanted > first.wanted:
+            return None
+        if kind := self._find(wanted):
+            first.passed += wanted
+        return kind
 
     async def _turn(self, wanted: int) -> str:
-        turn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        entry = (wanted, turn)
-        self._waiting.append(entry)
+        turn = _Turn(wanted, asyncio.get_running_loop().create_future())
+        self._waiting.append(turn)
         try:
             async with asyncio.timeout(self._wait_s):
-                return await turn
+                return await turn.kind
         except BaseException as error:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
-            elif turn.done() and not turn.cancelled():
-                self.give(turn.result(), wanted)
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif turn.kind.done() and not turn.kind.cancelled() and turn.kind.result() == "memory":
+                self.give("memory", wanted)
             if isinstance(error, TimeoutError):
-                raise OutOfRoom(
-                    "The gateway has no room for another upload just now. Try again later.", retry_after_s=5
-                ) from None
+                raise out_of_room() from None
             raise
         finally:
             self._wake()
@@ -145,28 +198,31 @@ class Spool:
             return
         self._waking = True
         try:
-            while self._waiting and (kind := self._find(self._waiting[0][0])):
-                wanted, turn = self._waiting.popleft()
-                if turn.done():
-                    self.give(kind, wanted)
-                else:
-                    turn.set_result(kind)
+            for turn in tuple(self._waiting):
+                # One that was cancelled leaves the line by itself, and wakes the others again.
+                if not turn.kind.done() and (kind := self._admit(turn.wanted, turn)):
+                    self._waiting.remove(turn)
+                    turn.kind.set_result(kind)
         finally:
             self._waking = False
 
 
 class Room:
-    """Reserved bytes that blobs are written into. What stays unused is given back by `close`."""
+    """
+    A place that blobs are written into. Of memory `expected` bytes are reserved, and `close` gives back what stays
+    unused; disk is taken as it is used.
+    """
 
-    def __init__(self, spool: Spool, kind: str, reserved: int, *, paid: bool = False) -> None:
-        self.spool, self.kind, self._paid = spool, kind, paid
-        self._left = {kind: reserved}
+    def __init__(self, spool: Spool, kind: str, expected: int, *, paid: bool = False) -> None:
+        self.spool, self.kind, self.paid = spool, kind, paid
+        self._last = "disk"
+        self._left = {kind: expected if kind == "memory" else 0}
 
     def use(self, amount: int) -> str:
         """
         Account for `amount` further bytes and say where they belong.
 
-        Raises: OutOfRoom when the length was not known and everything is full.
+        Raises: OutOfRoom when more comes than was reserved and everything is full.
         """
         left = self._left.get(self.kind, 0)
         if amount <= left:
@@ -175,14 +231,20 @@ class Room:
         missing = amount - left
         if self.kind == "memory" and not self.spool.fits("memory", missing):
             self.spool.make_room(missing)
-        for kind in dict.fromkeys((self.kind, "disk")):
+        for kind in dict.fromkeys((self.kind, self._last)):
             wanted = missing if kind == self.kind else amount
-            if self.spool.take(kind, wanted, force=self._paid and kind == "disk"):
+            if self.spool.take(kind, wanted, force=self.paid and kind == self._last):
                 if kind == self.kind:
                     self._left[kind] = 0
                 self.kind = kind
                 return kind
-        raise OutOfRoom("The gateway has no room for another upload just now. Try again later.", retry_after_s=5)
+        raise out_of_room()
+
+    def stay_in_memory(self) -> bool:
+        """The disk fails. True when the bytes are paid for: memory takes them, over its limit if need be."""
+        if self.paid:
+            self.kind = self._last = "memory"
+        return self.paid
 
     def close(self) -> None:
         left, self._left = self._left, {}

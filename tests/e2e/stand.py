@@ -20,6 +20,7 @@ import uvloop
 from gateway.app import Gateway
 from gateway.config.schema import Config
 from gateway.emulator import Emulator, EmulatorSettings
+from gateway.jobs import join
 from gateway.telemetry import logs
 from tests.fakes.clock import fast_clock
 
@@ -47,6 +48,8 @@ async def standing(directory: Path) -> AsyncIterator[dict[str, str]]:
     settings = EmulatorSettings(
         speed=VENDOR_SPEED, latency_s={SLOW_MODEL: SLOW_S * VENDOR_SPEED}, latency_sigma=0.05, max_active_by_model={}
     )
+    # Half a real second would be too short for clients that start processes and upload on a busy machine.
+    join.RESEND_S = 60.0
     async with AsyncExitStack() as stack:
         bfl = await stack.enter_async_context(Emulator(settings))
         addresses = {"emulator": bfl.api_url}

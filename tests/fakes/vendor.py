@@ -145,7 +145,7 @@ class Works:
 
     def __init__(self, vendor: Vendor, *, slots: int = 2, max_age_s: float = 900.0, clock: Clock | None = None) -> None:
         self.vendor, self.clock = vendor, clock or fast_clock(1000.0)
-        self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.wall), Shelf(), Catalogue()
+        self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now), Shelf(), Catalogue()
         self.slots = MemorySlots({"toy": slots})
         self.queue = Queue(self.slots, {"toy": slots}, limit=100, clock=self.clock, chance=lambda: 0.5)
         pace = Pace(Prior(5.0, 0.2))
@@ -188,6 +188,7 @@ class Works:
             plan=Plan(JobTarget("toy", MODEL), calls),
             reply=ReplySpec(ResponseFormat.B64_JSON, OutputFormat.PNG, ()),
             inputs=inputs,
+            began=self.clock.now(),
             deadline=self.clock.now() + within_s,
         )
 

@@ -89,9 +89,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def serve(bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession) -> AsyncIterator[Serve]:
+async def serve(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Serve]:
     """Start a gateway that is patient for `PATIENCE_S`; afterwards its books and the emulator's have to balance."""
     served: list[Customer] = []
+    # On this clock ten seconds are too short for a busy machine, and five minutes too long to see the end of.
+    monkeypatch.setattr(join, "RESEND_S", 60.0)
+    monkeypatch.setattr(join, "DELIVERED_S", 60.0)
 
     async def serve(**keys: Any) -> Customer:
         keys["jobs"] = {"answer_within": PATIENCE_S, **keys.get("jobs", {})}

@@ -587,13 +587,35 @@ async def test_a_slow_but_honest_upload_arrives(front: Front) -> None:
 async def test_waiting_for_room_is_not_the_clients_slowness(tmp_path: Path) -> None:
     """An upload that had to wait longer than the grace is read in peace, and nothing of it was read before."""
     async with front_of(tmp_path, budget=10, disk=100_000, wait=5) as front:
-        room = await front.spool.reserve(100_000)
+        assert front.spool.take("disk", 100_000)
         body = PROMPT + image() + END
         asked = asyncio.create_task(ask(front, head(len(body)) + body))
         await asyncio.sleep(0.5)
         assert not asked.done()
-        room.close()
+        front.spool.give("disk", 100_000)
         assert (await asked)[0] == 200
+
+
+@pytest.mark.parametrize("keep_raw", [False, True])
+async def test_declared_bytes_that_are_not_sent_keep_nobody_out(tmp_path: Path, keep_raw: bool) -> None:
+    """Twenty announce the whole disk each and send a little; an honest upload is not even delayed."""
+    async with front_of(tmp_path, budget=1000, disk=600_000, wait=5) as front:
+        front.keep_raw = keep_raw
+        front.limits = replace(LIMITS, pace=Pace(5, 1, 5))
+        idle = []
+        for _ in range(20):
+            _, writer = await asyncio.open_connection("127.0.0.1", front.port)
+            writer.write(head(300_000) + PROMPT + image()[:500])
+            idle.append(writer)
+        await asyncio.sleep(0.1)
+        assert sum(front.held.values()) < 20 * 2000
+        async with asyncio.timeout(1):
+            assert (await post(front, PROMPT + image() + END))[0] == 200
+        for writer in idle:
+            writer.transport.abort()
+        async with asyncio.timeout(2):
+            while front.cancelled < 20:
+                await asyncio.sleep(0.01)
 
 
 async def test_without_room_the_answer_is_503(tmp_path: Path) -> None:

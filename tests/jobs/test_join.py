@@ -37,14 +37,14 @@ def job(waiters: int = 0, **changes: Any) -> Job:
     return made
 
 
-def found(*rows: Row, **changes: Any) -> Found:
-    return Found(replace(RECORD, n=len(rows), **changes), dict(enumerate(rows)), changed=1000.0)
+def found(*rows: Row, age: float = 1.0, **changes: Any) -> Found:
+    return Found(replace(RECORD, n=len(rows), **changes), dict(enumerate(rows)), age)
 
 
-def ends(rows: Sequence[Row], age: float = 1.0, kept: bool = True, **asked: Any) -> str | None:
+def ends(rows: Sequence[Row], age: float = 1.0, kept: bool = True, here_s: float = 0.0, **asked: Any) -> str | None:
     """Why the job is joined, `age` seconds after its last change; None when a new one is started."""
-    jobs = [found(*rows, key="k" if asked.get("key") else None)]
-    joined = join.ended(jobs, order(**asked), 1000.0 + age, lambda _found: kept)
+    jobs = [found(*rows, key="k" if asked.get("key") else None, age=age)]
+    joined = join.ended(jobs, order(**asked), here_s, lambda _found: kept)
     return joined and joined[1]
 
 
@@ -132,8 +132,8 @@ def test_an_undeclared_request_starts_anew(rows: list[Row], age: float) -> None:
 @pytest.mark.parametrize(
     ("rows", "age", "joins"),
     [
-        ([row(State.DELIVERED, PICTURE)], 59.0, True),
-        ([row(State.DELIVERED, PICTURE)], 61.0, False),
+        ([row(State.DELIVERED, PICTURE)], 9.0, True),
+        ([row(State.DELIVERED, PICTURE)], 11.0, False),
         ([row(State.FAILED, BROKEN)], 899.0, True),
         ([row(State.FAILED, BROKEN)], 901.0, False),
         ([row(State.FAILED, BLOCKED)], 0.0, False),
@@ -143,6 +143,13 @@ def test_an_undeclared_request_starts_anew(rows: list[Row], age: float) -> None:
 def test_a_declared_resend(rows: list[Row], age: float, joins: bool) -> None:
     """Gets also what was delivered a moment ago, and every failure that may have been paid for a quarter of an hour."""
     assert ends(rows, age, resend=True) == ("resend" if joins else None)
+
+
+def test_a_slow_resend() -> None:
+    """What counts is when it began to arrive: a large upload takes its time."""
+    rows = [row(State.DELIVERED, PICTURE)]
+    assert ends(rows, 60.0, resend=True, here_s=55.0) == "resend"
+    assert ends(rows, 60.0, resend=True, here_s=45.0) is None
 
 
 @pytest.mark.parametrize("state", [State.STORED, State.DELIVERED])
@@ -170,13 +177,13 @@ def test_a_key_is_answered_the_same_for_as_long_as_it_is_kept(rows: list[Row]) -
 def test_the_newest_that_fits() -> None:
     """One that cannot answer is passed over."""
     delivered, stored = found(row(State.DELIVERED, PICTURE)), found(row(State.STORED, PICTURE), id="job-2")
-    assert join.ended([delivered, stored], order(), 1001.0, lambda _found: True) == (stored, "orphan")
+    assert join.ended([delivered, stored], order(), 0.0, lambda _found: True) == (stored, "orphan")
 
 
 def test_never_intended_siblings() -> None:
     """A job of three of which two never got a slot is over when the one has ended."""
-    one = Found(replace(RECORD, n=3), {0: row(State.STORED, PICTURE)}, changed=1000.0)
-    assert join.ended([one], order(), 1001.0, lambda _found: True) == (one, "orphan")
+    one = Found(replace(RECORD, n=3), {0: row(State.STORED, PICTURE)}, 1.0)
+    assert join.ended([one], order(), 0.0, lambda _found: True) == (one, "orphan")
 
 
 # Forgetting.
@@ -186,7 +193,7 @@ def test_never_intended_siblings() -> None:
     ("rows", "key", "kept_s"),
     [
         ([row(State.STORED, PICTURE)], None, 3600.0),
-        ([row(State.DELIVERED, PICTURE)], None, 60.0),
+        ([row(State.DELIVERED, PICTURE)], None, 300.0),
         ([row(State.DELIVERED, PICTURE)], "k", 3600.0),
         ([row(State.UNKNOWN, LOST)], None, 3600.0),
         ([row(State.NOT_ACCEPTED, QueueFull("full"))], "k", 0.0),
@@ -194,6 +201,5 @@ def test_never_intended_siblings() -> None:
 )
 def test_what_is_forgotten_when(rows: list[Row], key: str | None, kept_s: float) -> None:
     """Not before the last moment in which it may answer a request."""
-    one = found(*rows, key=key)
-    assert not join.forgettable(one, 1000.0 + kept_s, 3600.0)
-    assert join.forgettable(one, 1000.0 + kept_s + 1, 3600.0)
+    assert not join.forgettable(found(*rows, key=key, age=kept_s), 3600.0)
+    assert join.forgettable(found(*rows, key=key, age=kept_s + 1), 3600.0)

@@ -8,6 +8,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.jobs.clock import Clock
 from gateway.jobs.queue import PAUSE_LONGEST_S, PAUSE_S, Queue
@@ -63,8 +65,9 @@ async def settled() -> None:
 
 
 def queue(ceiling: int = 2, *, limit: int = 100, clock: Clock | None = None, **nested: int) -> Queue:
-    slots = MemorySlots({"bfl": ceiling, **{f"bfl/{model}": most for model, most in nested.items()}})
-    return Queue(slots, {"bfl": ceiling}, limit=limit, clock=clock or fast_clock(), chance=lambda: 0.0)
+    models = {f"bfl/{model}": most for model, most in nested.items()}
+    slots = MemorySlots({"bfl": ceiling} | models)
+    return Queue(slots, {"bfl": ceiling}, nested=models, limit=limit, clock=clock or fast_clock(), chance=lambda: 0.0)
 
 
 def turn(
@@ -127,16 +130,120 @@ async def test_who_was_pushed_back_goes_first() -> None:
 async def test_the_wait_is_estimated() -> None:
     """Nothing when a slot is free, rounds of the typical time after that, and None when the queue is full."""
     line = queue(2, limit=3)
-    assert line.wait_s("bfl", 2, 7.0) == 0.0
-    assert line.wait_s("bfl", 3, 7.0) == 7.0
-    assert line.wait_s("bfl", 5, 7.0) == 14.0
-    assert line.wait_s("bfl", 6, 7.0) is None
+    assert line.wait_s("bfl", "pro", 2, 7.0) == 0.0
+    assert line.wait_s("bfl", "pro", 3, 7.0) == 7.0
+    assert line.wait_s("bfl", "pro", 5, 7.0) == 14.0
+    assert line.wait_s("bfl", "pro", 6, 7.0) is None
     turns = [turn(line, str(index)) for index in range(5)]
     await settled()
-    assert line.wait_s("bfl", 1, 7.0) is None
+    assert line.wait_s("bfl", "pro", 1, 7.0) is None
     for task in turns:
         task.cancel()
     await asyncio.gather(*turns, return_exceptions=True)
+
+
+async def crowd(line: Queue, models: list[str]) -> list[asyncio.Task[None]]:
+    """One submission of each, in this order; returned when all who can have gone."""
+    turns = [turn(line, str(index), model=model) for index, model in enumerate(models)]
+    await settled()
+    return turns
+
+
+async def dispersed(turns: list[asyncio.Task[None]]) -> None:
+    for task in turns:
+        task.cancel()
+    await asyncio.gather(*turns, return_exceptions=True)
+
+
+async def test_the_line_of_one_model_does_not_close_anothers() -> None:
+    """Many wait for the narrow model, its line is full: the idle slots are still the others', at once."""
+    line = queue(24, limit=20, max=6)
+    turns = await crowd(line, ["max"] * 60)
+    assert line.wait_s("bfl", "max", 1, 8.0) is None
+    assert line.wait_s("bfl", "pro", 18, 7.0) == 0.0
+    assert line.wait_s("bfl", "pro", 19, 7.0) == 7.0
+    assert line.wait_s("bfl", "pro", 18 + 20, 7.0) is not None
+    assert line.wait_s("bfl", "pro", 18 + 21, 7.0) is None
+    await dispersed(turns)
+
+
+@pytest.mark.parametrize(("before", "more", "wait"), [(0, 6, 0), (0, 7, 8), (6, 1, 8), (11, 2, 16), (23, 1, 24)])
+async def test_a_model_waits_for_its_own_ceiling(before: int, more: int, wait: float) -> None:
+    """The account has room, the model has not: the estimate counts the model's own rounds."""
+    line = queue(24, max=6)
+    turns = await crowd(line, ["max"] * before)
+    assert line.wait_s("bfl", "max", more, 8.0) == wait
+    await dispersed(turns)
+
+
+async def test_a_narrow_model_waits_for_the_account_too() -> None:
+    """None of the model runs, yet the account is busy: it waits, also behind those who came before."""
+    line = queue(4, max=2)
+    turns = await crowd(line, ["pro"] * 3)
+    assert line.wait_s("bfl", "max", 1, 7.0) == 0.0
+    assert line.wait_s("bfl", "max", 2, 7.0) == 7.0
+    turns += [turn(line, f"late-{index}") for index in range(5)]
+    await settled()
+    assert line.wait_s("bfl", "max", 1, 7.0) == 14.0
+    await dispersed(turns)
+
+
+def last_start(running: list[tuple[str, float]], waiting: list[str], ceiling: int, nested: dict[str, int]) -> float:
+    """When the last of `waiting` starts, if each task takes 1 s and in this order. `running`: (model, its end)."""
+    now, active, line = 0.0, list(running), list(waiting)
+    while True:
+        for model in tuple(line):
+            of_model = sum(other == model for other, _ in active)
+            if len(active) < ceiling and of_model < nested.get(model, ceiling):
+                active.append((model, now + 1))
+                del line[line.index(model)]
+                if model == waiting[-1] and model not in line:
+                    return now
+        now = min(end for _, end in active)
+        active = [task for task in active if task[1] > now]
+
+
+MODELS = st.sampled_from(["pro", "dev", "max", "wide"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    ceiling=st.integers(1, 8),
+    nested=st.fixed_dictionaries({"max": st.integers(1, 4), "wide": st.integers(3, 9)}),
+    before=st.lists(MODELS, max_size=40),
+    more=st.lists(MODELS, max_size=10),
+    model=MODELS,
+    count=st.integers(1, 4),
+    dice=st.randoms(use_true_random=False),
+)
+def test_the_estimate_is_never_much_too_short(
+    ceiling: int,
+    nested: dict[str, int],
+    before: list[str],
+    more: list[str],
+    model: str,
+    count: int,
+    dice: random.Random,
+) -> None:
+    """Against a simulation: at least its wait, about twice it at most, and it never falls when more come."""
+
+    async def estimates() -> tuple[float, float, list[bool]]:
+        line = queue(ceiling, **nested)
+        turns = await crowd(line, before)
+        first, went = line.wait_s("bfl", model, count, 1.0), [task.done() for task in turns]
+        turns += [turn(line, f"more-{index}", model=other) for index, other in enumerate(more)]
+        await settled()
+        second = line.wait_s("bfl", model, count, 1.0)
+        await dispersed(turns)
+        assert first is not None and second is not None
+        return first, second, went
+
+    estimate, later, went = asyncio.run(estimates())
+    running = [(other, dice.uniform(0.01, 1.0)) for other, gone in zip(before, went, strict=True) if gone]
+    waiting = [other for other, gone in zip(before, went, strict=True) if not gone]
+    found = last_start(running, waiting + [model] * count, ceiling, nested)
+    assert later >= estimate >= found - 1e-9
+    assert estimate == 0.0 or estimate <= 2 * found + 2
 
 
 async def test_a_refusal_pauses_the_account() -> None:
@@ -150,7 +257,7 @@ async def test_a_refusal_pauses_the_account() -> None:
     await settled()
     assert sum(task.done() for task in turns) == 3
     assert sleeper.asked == [PAUSE_S], "three refusals of one burst are one pause"
-    assert line.wait_s("bfl", 1, 0.0) == PAUSE_S
+    assert line.wait_s("bfl", "pro", 1, 0.0) == PAUSE_S
     await sleeper.wake()
     assert sum(task.done() for task in turns) == 4
     line.accepted("bfl")

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blake3 import blake3
@@ -244,7 +245,7 @@ async def test_a_disk_that_fails_is_a_lack_of_room(
     def fail(*_: object) -> int:
         raise full
 
-    for broken, target in (("open_file", spool), ("_write", blobs)):
+    for broken, target in (("open_file", spool), ("write_parts", blobs)):
         other = await spool.reserve(len(DATA))
         room = await spool.reserve(0)
         writer = BlobWriter(room)
@@ -263,7 +264,7 @@ async def test_a_disk_that_fails_is_a_lack_of_room(
 async def test_a_client_that_leaves_during_a_write_to_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is closed after the thread has finished with it, never under its hands."""
     started, go_on = threading.Event(), threading.Event()
-    write, open_at_the_end = blobs._write, []
+    write, open_at_the_end = blobs.write_parts, []
 
     def slow(file: int, parts: list[bytes]) -> None:
         started.set()
@@ -271,7 +272,7 @@ async def test_a_client_that_leaves_during_a_write_to_disk(spool: Spool, monkeyp
         open_at_the_end.append(os.fstat(file).st_nlink)
         write(file, parts)
 
-    monkeypatch.setattr(blobs, "_write", slow)
+    monkeypatch.setattr(blobs, "write_parts", slow)
     other = await spool.reserve(len(DATA))
     room = await spool.reserve(0)
     writer = BlobWriter(room)
@@ -321,7 +322,7 @@ async def test_parking_is_given_up_when_it_is_not_alone_or_the_disk_fails(
     def fail(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    for broken, target in (("open_file", spool), ("_write", blobs)):
+    for broken, target in (("open_named", spool), ("write_parts", blobs)):
         with monkeypatch.context() as patch:
             patch.setattr(target, broken, fail)
             await blob.park()
@@ -331,6 +332,80 @@ async def test_parking_is_given_up_when_it_is_not_alone_or_the_disk_fails(
     blob.release()
     await parking
     assert held == {"memory": 0, "disk": 0}
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("how", ["parked", "paid"])
+async def test_what_rests_on_disk_holds_no_descriptor(
+    spool: Spool, held: dict[str, int], tmp_path: Path, how: str
+) -> None:
+    """It has a private name until the last release, and is open only while it is read."""
+    if how == "parked":
+        blob = await written(await spool.reserve(len(DATA)), DATA, 70_000)
+        before = open_files()
+        await blob.park()
+    else:
+        other = await spool.reserve(len(DATA))
+        before = open_files()
+        blob = await written(spool.reserve_paid(len(DATA)), DATA, 70_000)
+        other.close()
+    assert held == {"memory": 0, "disk": len(DATA)} and not blob.in_memory
+    [path] = tmp_path.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert open_files() == before
+    first, second = blob.chunks(), blob.chunks(5)
+    begun = await anext(first), await anext(second)
+    assert open_files() == before + 2
+    assert begun[0] + b"".join([piece async for piece in first]) == DATA
+    await second.aclose()  # type: ignore[attr-defined]
+    assert open_files() == before
+    await blob.park()
+    blob.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_paid_blob_that_is_discarded_leaves_no_file(spool: Spool, tmp_path: Path) -> None:
+    """Not a whole picture: its name goes with it."""
+    other = await spool.reserve(len(DATA))
+    writer = BlobWriter(room := spool.reserve_paid(0))
+    await writer.write(DATA)
+    assert len(list(tmp_path.iterdir())) == 1
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+    other.close()
+    room.close()
+
+
+@pytest.mark.parametrize("good_writes", [None, 0, 1, 2])
+async def test_what_is_paid_for_outlives_a_broken_disk(
+    spool: Spool, held: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good_writes: int | None
+) -> None:
+    """No file, or one that fails sooner or later: the picture stays in memory, over the budget, and is whole."""
+    write, left = blobs.write_parts, [0] * (good_writes or 0)
+
+    def fail(*arguments: Any) -> Any:
+        if left:
+            left.pop()
+            return write(*arguments)
+        if good_writes is not None:
+            write(arguments[0], [b"half of it"])
+        raise OSError(28, "No space left on device")
+
+    if good_writes is None:
+        monkeypatch.setattr(spool, "open_named", fail)
+    else:
+        monkeypatch.setattr(blobs, "write_parts", fail)
+    other = await spool.reserve(len(DATA) - 100_000)
+    blob = await written(spool.reserve_paid(0), DATA, 60_000)
+    assert blob.in_memory and not left
+    assert held == {"memory": 2 * len(DATA) - 100_000, "disk": 0}
+    assert await read(blob) == DATA
+    assert list(tmp_path.iterdir()) == []
+    other.close()
+    blob.release()
 
 
 async def test_a_file_cut_short_is_a_fault(spool: Spool) -> None:

@@ -22,15 +22,21 @@ BUDGET = 1000
 
 
 class Wall:
-    """A wall clock that stands until it is moved."""
+    """Two clocks that stand until they are moved: `now` is monotonic, `time` the wall's."""
 
     now = 1000.0
+    time = 1000.0
 
 
 def results_on(wall: Wall) -> SpoolResults:
     refs = itertools.count()
     return SpoolResults(
-        now=lambda: wall.now, new_ref=lambda: f"ref{next(refs)}", secret=SECRET, retention_s=3600, spare_s=60
+        now=lambda: wall.now,
+        wall=lambda: wall.time,
+        new_ref=lambda: f"ref{next(refs)}",
+        secret=SECRET,
+        retention_s=3600,
+        spare_s=60,
     )
 
 
@@ -95,6 +101,17 @@ async def test_retention(spool: Spool, results: SpoolResults, wall: Wall, held: 
     assert held["memory"] == 100
     results.sweep()
     assert held["memory"] == 0
+
+
+async def test_a_step_of_the_wall_clock_loses_nothing(spool: Spool, results: SpoolResults, wall: Wall) -> None:
+    """Set forward or back by hours: kept as long as was said, no shorter and no longer."""
+    ref = await results.put(await blob(spool, b"x"))
+    for step in (7200, -20_000):
+        wall.time += step
+        results.sweep()
+        assert await read(results, ref) == b"x"
+    wall.now += 3600
+    assert results.open(ref) is None
 
 
 async def test_a_reader_keeps_what_is_swept(
@@ -180,9 +197,9 @@ def test_links(results: SpoolResults, wall: Wall) -> None:
     ref, expires, signature = parts(results.link("abc", 4600))
     assert (ref, expires) == ("abc", "4600")
     assert results.check(ref, expires, signature)
-    wall.now = 4599.9
+    wall.time = 4599.9
     assert results.check(ref, expires, signature)
-    wall.now = 4600
+    wall.time = 4600
     assert not results.check(ref, expires, signature)
 
 
@@ -226,5 +243,5 @@ def test_an_expiry_that_is_no_number_is_refused_even_when_signed(results: SpoolR
 
 def test_another_process_does_not_take_our_links(results: SpoolResults, wall: Wall) -> None:
     """Signed with its own secret."""
-    other = SpoolResults(now=lambda: wall.now, new_ref=str, secret=b"t" * 32, retention_s=1)
+    other = SpoolResults(now=lambda: 0.0, wall=lambda: wall.time, new_ref=str, secret=b"t" * 32, retention_s=1)
     assert not other.check(*parts(results.link("abc", 4600)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from gateway.domain.errors import OutOfRoom
 from gateway.stores.settings import MemorySettings
-from gateway.stores.spool import Room, Spool
+from gateway.stores.spool import Spool
 
 
 class Held(dict[str, int]):
@@ -32,6 +32,13 @@ async def spool_of(
     async with Spool(MemorySettings(budget=memory, disk=disk, wait=wait), directory / "spool", held) as spool:
         yield spool, held
     assert list((directory / "spool").iterdir()) == []
+
+
+async def fill(spool: Spool) -> Callable[[], None]:
+    """Take the memory and the disk; the returned function gives the disk back."""
+    memory, disk = await spool.reserve(100), await spool.reserve(100)
+    assert (memory.use(100), disk.use(100)) == ("memory", "disk")
+    return lambda: spool.give("disk", 100)
 
 
 async def settle() -> None:
@@ -58,6 +65,7 @@ async def test_past_the_budget_room_is_on_disk(tmp_path: Path) -> None:
     """What memory does not take whole is promised a place on disk."""
     async with spool_of(tmp_path) as (spool, held):
         first, second = await spool.reserve(60), await spool.reserve(60)
+        assert held == {"memory": 60, "disk": 0}
         assert second.use(60) == "disk"
         assert held == {"memory": 60, "disk": 60}
         spool.give("disk", 60)
@@ -68,41 +76,74 @@ async def test_past_the_budget_room_is_on_disk(tmp_path: Path) -> None:
 async def test_when_everything_is_full_an_upload_waits_and_then_is_refused(tmp_path: Path) -> None:
     """After the configured wait the answer is 503 with a time to come back, and nothing stays taken."""
     async with spool_of(tmp_path) as (spool, held):
-        rooms = [await spool.reserve(100), await spool.reserve(100)]
+        empty_disk = await fill(spool)
         with pytest.raises(OutOfRoom) as caught:
             await spool.reserve(1)
         assert caught.value.retry_after_s
         assert held == {"memory": 100, "disk": 100}
+        empty_disk()
+        spool.give("memory", 100)
+        assert held == {"memory": 0, "disk": 0}
+
+
+async def test_what_is_declared_and_not_sent_takes_no_disk(tmp_path: Path) -> None:
+    """Any number may announce all of it; only bytes count, and the last of them is refused instead of halted."""
+    async with spool_of(tmp_path) as (spool, held):
+        rooms = [await spool.reserve(100) for _ in range(50)]
+        assert held == {"memory": 100, "disk": 0}
+        assert [room.use(40) for room in rooms[1:3]] == ["disk", "disk"]
+        with pytest.raises(OutOfRoom):
+            rooms[3].use(40)
+        assert rooms[4].use(20) == "disk"
+        spool.give("disk", 100)
         for room in rooms:
             room.close()
         assert held == {"memory": 0, "disk": 0}
 
 
-async def test_waiting_uploads_are_served_in_order(tmp_path: Path) -> None:
-    """A small upload does not overtake a large one that came first, so the large one is not starved."""
+async def test_small_uploads_pass_a_large_one_until_it_has_waited_enough(tmp_path: Path) -> None:
+    """They are not delayed while it cannot go anyway, and all together do not take more than it wants."""
     async with spool_of(tmp_path, wait=5) as (spool, held):
-        memory, disk = await spool.reserve(100), await spool.reserve(100)
+        memory, disk = await spool.reserve(70), await spool.reserve(90)
+        assert (memory.use(70), disk.use(70)) == ("memory", "disk")
+        large = asyncio.create_task(spool.reserve(50))
+        await settle()
+        for _ in range(5):
+            async with asyncio.timeout(1):
+                small = await spool.reserve(10)
+            small.use(10)
+            spool.give("memory", 10)
+        late = asyncio.create_task(spool.reserve(10))
+        await settle()
+        assert not large.done() and not late.done()
+        spool.give("disk", 70)
+        await settle()
+        assert (await large).kind == "disk" and (await late).kind == "memory"
+        (await late).close()
+        spool.give("memory", 70)
+        assert held == {"memory": 0, "disk": 0}
+
+
+async def test_waiting_uploads_are_served_in_order(tmp_path: Path) -> None:
+    """Who came first goes first; who fits into what the first cannot use goes meanwhile."""
+    async with spool_of(tmp_path, wait=5) as (spool, held):
+        empty_disk = await fill(spool)
         order: list[int] = []
 
-        async def upload(size: int) -> Room:
+        async def upload(size: int) -> None:
             room = await spool.reserve(size)
             order.append(size)
-            return room
+            room.use(size)
 
-        tasks = [asyncio.create_task(upload(size)) for size in (90, 5, 7)]
+        tasks = [asyncio.create_task(upload(size)) for size in (90, 80, 5)]
         await settle()
-        assert memory.use(50) == "memory"
-        memory.close()
-        await settle()
-        assert order == []
-        spool.give("memory", 50)
-        await settle()
-        assert order == [90, 5]
-        disk.close()
-        rooms = await asyncio.gather(*tasks)
-        assert order == [90, 5, 7]
-        for room in rooms:
-            room.close()
+        for freed, expected in ((5, [5]), (95, [5, 90]), (90, [5, 90, 80])):
+            spool.give("memory", freed)
+            await settle()
+            assert order == expected
+        await asyncio.gather(*tasks)
+        spool.give("memory", 90)
+        empty_disk()
         assert held == {"memory": 0, "disk": 0}
 
 
@@ -110,16 +151,17 @@ async def test_waiting_uploads_are_served_in_order(tmp_path: Path) -> None:
 async def test_a_cancelled_wait_takes_nothing(tmp_path: Path, granted: bool) -> None:
     """A client that leaves while it waits, even in the instant of its turn, leaves no bytes behind."""
     async with spool_of(tmp_path, wait=5) as (spool, held):
-        rooms = [await spool.reserve(100), await spool.reserve(100)]
+        empty_disk = await fill(spool)
         waiting = asyncio.create_task(spool.reserve(40))
         await settle()
         if granted:
-            rooms.pop().close()
+            spool.give("memory", 60)
+            assert held["memory"] == 80
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        for room in rooms:
-            room.close()
+        empty_disk()
+        spool.give("memory", 40 if granted else 100)
         assert held == {"memory": 0, "disk": 0}
         (await spool.reserve(100)).close()
 
@@ -127,11 +169,15 @@ async def test_a_cancelled_wait_takes_nothing(tmp_path: Path, granted: bool) -> 
 async def test_who_waits_behind_a_cancelled_one_gets_the_turn(tmp_path: Path) -> None:
     """A departed client does not block the line."""
     async with spool_of(tmp_path, wait=5) as (spool, _held):
-        rooms = [await spool.reserve(100), await spool.reserve(60)]
+        rooms = [await spool.reserve(100)]
+        assert spool.take("disk", 80)
         large, small = asyncio.create_task(spool.reserve(90)), asyncio.create_task(spool.reserve(30))
         await settle()
+        assert not small.done()
         large.cancel()
+        spool.give("disk", 10)
         (await small).close()
+        spool.give("disk", 70)
         for room in rooms:
             room.close()
 
@@ -160,20 +206,20 @@ async def test_what_nobody_needs_goes_before_an_upload_goes_to_disk(tmp_path: Pa
 async def test_giving_up_spares_inside_a_turn_counts_each_byte_once(tmp_path: Path) -> None:
     """`make_room` gives back while the line is being served; nobody is let in twice or for another's amount."""
     async with spool_of(tmp_path, wait=5) as (spool, held):
-        rooms = [await spool.reserve(100), await spool.reserve(100)]
+        empty_disk = await fill(spool)
         waiting = [asyncio.create_task(spool.reserve(size)) for size in (80, 10)]
         await settle()
-        spool.make_room = lambda _wanted: rooms.pop(0).close() if len(rooms) > 1 else None
-        spool.give("disk", 0)
-        rooms[1].use(1)
-        rooms[1].close()
+        spares = [100]
+        spool.make_room = lambda _wanted: spool.give("memory", spares.pop()) if spares else None
+        spool.give("disk", 1)
         served = await asyncio.gather(*waiting)
-        assert held["memory"] + held["disk"] == 91
+        assert held == {"memory": 90, "disk": 99}
         assert [room._left[room.kind] for room in served] == [80, 10]
         for room in served:
             room.close()
-        spool.give("disk", 1)
-        assert held == {"memory": 0, "disk": 0}
+        assert held["memory"] == 0
+        spool.take("disk", 1)
+        empty_disk()
 
 
 async def test_an_unknown_length_grows_and_moves_to_disk(tmp_path: Path) -> None:
@@ -205,14 +251,18 @@ async def test_more_than_was_declared_is_counted_too(tmp_path: Path) -> None:
 async def test_paid_bytes_always_find_room(tmp_path: Path) -> None:
     """A result that has been paid for is never refused, whatever the limits say."""
     async with spool_of(tmp_path) as (spool, held):
-        rooms = [await spool.reserve(100), await spool.reserve(100)]
+        empty_disk = await fill(spool)
         paid = spool.reserve_paid(50)
         assert paid.use(50) == "disk"
         assert paid.use(70) == "disk"
         assert held == {"memory": 100, "disk": 220}
         spool.give("disk", 120)
-        for room in (*rooms, paid):
-            room.close()
+        assert not (await spool.reserve(0)).stay_in_memory()
+        assert paid.stay_in_memory() and paid.use(30) == "memory"
+        assert held == {"memory": 130, "disk": 100}
+        spool.give("memory", 130)
+        paid.close()
+        empty_disk()
         assert held == {"memory": 0, "disk": 0}
 
 
@@ -226,6 +276,25 @@ async def test_spooled_files_have_no_name(tmp_path: Path) -> None:
         assert os.fstat(descriptor).st_mode & 0o077 == 0
         os.close(descriptor)
         assert (tmp_path / "spool").stat().st_mode & 0o077 == 0
+
+
+async def test_files_at_rest_are_private_and_do_not_outlive_the_process(tmp_path: Path) -> None:
+    """Leftovers go when the next one opens, unless another process is using them; nobody else's files do."""
+    folder = tmp_path / "state" / "spool"
+    limits = MemorySettings(budget=100, disk=100)
+    async with Spool(limits, folder, Held()) as spool:
+        assert folder.stat().st_mode & 0o077 == folder.parent.stat().st_mode & 0o077 == 0
+        file, path = spool.open_named()
+        os.close(file)
+        assert path.parent == folder and path.stat().st_mode & 0o777 == 0o600
+        async with Spool(limits, folder, Held()):
+            assert path.exists()
+        assert path.exists()
+    assert not path.exists()
+    path.touch()
+    (folder / "notes.txt").touch()
+    async with Spool(limits, folder, Held()):
+        assert list(folder.iterdir()) == [folder / "notes.txt"]
 
 
 async def test_without_nameless_files_a_named_one_is_unlinked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -20,7 +21,7 @@ import structlog
 from gateway.telemetry import logs
 from gateway.telemetry.writer import LineWriter
 from tests.fakes.logbook import logbook
-from tests.fakes.program import GATEWAY, environment
+from tests.fakes.program import GATEWAY, environment, greeting
 
 Pipe = tuple[int, int]
 LINE = "x" * 999 + "\n"
@@ -125,6 +126,16 @@ def test_a_reader_that_left_costs_lines_only(pipe: Pipe) -> None:
     assert (heard["event"], told["event"], told["count"]) == ("heard", "log lines dropped", 1)
 
 
+def test_both_kinds_of_loggers_write_to_it(pipe: Pipe) -> None:
+    """structlog's and the standard library's, in the order of the calls."""
+    with logbook(), LineWriter(pipe[1], close_within=10) as writer:
+        logs.configure([], readable=False, stream=writer)
+        structlog.get_logger("a").info("one")
+        logging.getLogger("b").warning("two")
+    os.close(pipe[1])
+    assert [json.loads(line)["event"] for line in drained(pipe[0])] == ["one", "two"]
+
+
 def test_a_descriptor_that_does_not_block(pipe: Pipe) -> None:
     """Another process may have made it so: not a line is lost for that."""
     os.set_blocking(pipe[1], False)
@@ -153,8 +164,12 @@ def test_a_gateway_whose_log_nobody_reads(tmp_path: Path, pipe: Pipe) -> None:
         text=True,
     ) as process:
         try:
-            assert process.stdout is not None
-            told = dict(line.split()[:2] for line in process.stdout if _is_last(line) or len(line.split()) > 1)
+            told = greeting(process)
+            public = told["gateway"].removesuffix("/v1") + "/healthz"
+            for url in [public] * 300 + [told["metrics"]]:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    assert answer.status == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
         finally:
             process.kill()
-    assert told

@@ -20,6 +20,8 @@ from gateway.domain.errors import (
 
 REFUSAL = "image_generation_user_error"
 RATE_LIMIT = "rate_limit_error"
+# A resend within ten seconds of a delivery is taken for the delivered request; what was refused waits longer.
+SOONEST_S = 11
 
 
 def envelope(error: GatewayError, code: str | None = None) -> dict[str, Any]:
@@ -46,8 +48,8 @@ def headers(error: GatewayError) -> dict[str, str]:
     """
     again = error.hopeful and error.paid is Paid.NO
     found = {"x-should-retry": "true" if again else "false"}
-    if again and error.retry_after_s is not None:
-        found["retry-after"] = str(max(1, min(60, round(error.retry_after_s))))
+    if again:
+        found["retry-after"] = str(max(SOONEST_S, min(60, round(error.retry_after_s or 0))))
     if error.status == 401:
         found["www-authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed) and error.allowed:

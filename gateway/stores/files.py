@@ -1,0 +1,24 @@
+"""What is done to a spooled file besides reading it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def write_parts(file: int, parts: list[bytes]) -> None:
+    """All of them, at the file's position. Blocks. Raises: OSError."""
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            view = view[os.write(file, view) :]
+
+
+def drop(file: int | None, path: Path | None) -> None:
+    """Close the descriptor and remove the name, where there is one."""
+    if file is not None:
+        os.close(file)
+    if path is not None:
+        with contextlib.suppress(OSError):  # gone already; what is left is cleared at the next start
+            path.unlink()
