@@ -11,7 +11,7 @@ from gateway.domain.size import Pixels
 
 class Blob(Protocol):
     """
-    Bytes with a media type, held within the memory budget or in an unlinked file.
+    Bytes with a media type, held within the memory budget or in a private file.
 
     `media_type` is sniffed from the bytes, never taken from the sender. `length` is in bytes.
     `digest` is the BLAKE3 hash of the bytes, hexadecimal; it identifies them in fingerprints.

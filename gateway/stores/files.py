@@ -1,8 +1,9 @@
-"""What is done to a spooled file besides reading it."""
+"""What is done to spooled files and their folder besides reading."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from pathlib import Path
 
@@ -13,6 +14,14 @@ def write_parts(file: int, parts: list[bytes]) -> None:
         view = memoryview(part)
         while view:
             view = view[os.write(file, view) :]
+
+
+def lock(folder: int, how: int) -> bool:
+    """False when another process has it, or where there are no locks."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(folder, how)
+        return True
+    return False
 
 
 def drop(file: int | None, path: Path | None) -> None:

@@ -14,7 +14,7 @@ class MemorySettings(Settings):
     """Where picture bytes live between the sockets."""
 
     budget: ByteSize = Field(default=256 * MIB, description="Picture bytes held in memory, all requests together")
-    disk: ByteSize = Field(default=4096 * MIB, description="Picture bytes held in unlinked files past the budget")
+    disk: ByteSize = Field(default=4096 * MIB, description="Picture bytes held in private files past the budget")
     wait: Seconds = Field(default=10.0, ge=0, description="How long an upload waits for room before it gets 503")
 
 

@@ -10,7 +10,6 @@ an upload is refused in its middle, never halted: what it gives back carries the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from gateway.domain.errors import OutOfRoom
+from gateway.stores.files import lock
 from gateway.stores.settings import MemorySettings
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Spool:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
         self._clear()
-        self._locked(fcntl.LOCK_SH)
+        lock(self._lock, fcntl.LOCK_SH)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -147,15 +147,9 @@ class Spool:
         return running.result()
 
     def _clear(self) -> None:
-        if self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):  # no other process keeps pictures here
+        if lock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB):  # no other process keeps pictures here
             for left in self._directory.glob("*".join(AT_REST)):
                 left.unlink(missing_ok=True)
-
-    def _locked(self, how: int) -> bool:
-        with contextlib.suppress(OSError):  # taken, or a file system without locks
-            fcntl.flock(self._lock, how)
-            return True
-        return False
 
     def _find(self, wanted: int) -> str | None:
         if self.take("memory", wanted):

@@ -82,7 +82,7 @@ class Catalogue:
         self.memory_budget = gauge("memory_budget_bytes", "The memory budget for picture bytes", "kind")
         for kind in ("limit", "held"):
             self.memory_budget(kind)
-        self.spool = gauge("spool_bytes", "Picture bytes held in unlinked files")()
+        self.spool = gauge("spool_bytes", "Picture bytes held in private files")()
         self.jobs_unknown = gauge("jobs_unknown", "Submissions that may have been accepted, without an answer")()
         self.jobs_parked = gauge("jobs_parked", "Paid submissions older than the maximum age, asked after sparsely")()
         self.results_lost = count("results_lost_total", "Paid pictures that could not be fetched", "platform")

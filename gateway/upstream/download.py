@@ -21,6 +21,8 @@ from gateway.upstream.guard import public_socket
 from gateway.upstream.session import client
 
 CAP = 64 * 1024 * 1024
+# Pictures fetched at the same time; each has read-ahead of its own, outside the memory budget.
+LIMIT = 64
 TIMES = aiohttp.ClientTimeout(total=120, sock_connect=5, sock_read=15)
 
 
@@ -39,8 +41,8 @@ class Download:
         self._spool, self._cap = spool, cap
 
     async def __aenter__(self) -> Download:
-        self._public = client(aiohttp.TCPConnector(limit=0, keepalive_timeout=15, socket_factory=public_socket), TIMES)
-        self._private = client(aiohttp.TCPConnector(limit=0, keepalive_timeout=15), TIMES)
+        self._public = client(aiohttp.TCPConnector(limit=LIMIT, keepalive_timeout=15, socket_factory=public_socket), TIMES)
+        self._private = client(aiohttp.TCPConnector(limit=LIMIT, keepalive_timeout=15), TIMES)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -19,6 +19,7 @@ from gateway.domain.errors import OutOfRoom
 from gateway.domain.size import Pixels
 from gateway.stores import blobs
 from gateway.stores.blobs import GATHER, PIECE, BlobWriter, SpooledBlob
+from gateway.stores.files import write_parts
 from gateway.stores.settings import MemorySettings
 from gateway.stores.spool import Room, Spool
 
@@ -264,7 +265,7 @@ async def test_a_disk_that_fails_is_a_lack_of_room(
 async def test_a_client_that_leaves_during_a_write_to_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is closed after the thread has finished with it, never under its hands."""
     started, go_on = threading.Event(), threading.Event()
-    write, open_at_the_end = blobs.write_parts, []
+    write, open_at_the_end = write_parts, []
 
     def slow(file: int, parts: list[bytes]) -> None:
         started.set()
@@ -384,7 +385,7 @@ async def test_what_is_paid_for_outlives_a_broken_disk(
     spool: Spool, held: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good_writes: int | None
 ) -> None:
     """No file, or one that fails sooner or later: the picture stays in memory, over the budget, and is whole."""
-    write, left = blobs.write_parts, [0] * (good_writes or 0)
+    write, left = write_parts, [0] * (good_writes or 0)
 
     def fail(*arguments: Any) -> Any:
         if left:
