@@ -116,7 +116,7 @@ class Scenes:
                 peaks.append(process.peak_rss_mb())
             ours, theirs = peaks
             assert ours is not None
-            yield self._row(f"peak RSS, {at_once} × {sent // MB} MB, 64 MiB budget", "MB", ours, theirs, aim=aim)
+            yield self._row(f"peak RSS, {at_once} × {sent // MB} MB, 64 MiB, 24 active", "MB", ours, theirs, aim=aim)
 
     async def _pauses(self, edit: Edit) -> AsyncIterator[Row]:
         stage, found = self._stage, []
