@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.cli import main
+from gateway import cli
+from gateway.cli import allocator
+
+
+def main() -> None:
+    allocator.settle()
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

@@ -42,7 +42,9 @@ def live(jobs: Iterable[Job], order: Order) -> tuple[Job, str] | None:
     return (same[0], "resend") if same and order.resend else None
 
 
-def ended(jobs: Iterable[Found], order: Order, here_s: float, kept: Callable[[Found], bool]) -> tuple[Found, str] | None:
+def ended(
+    jobs: Iterable[Found], order: Order, here_s: float, kept: Callable[[Found], bool]
+) -> tuple[Found, str] | None:
     """
     The same among jobs that are over, newest first.
 

@@ -18,5 +18,7 @@ class JobSettings(Settings):
         le=3600,
         description="A paid task older than this gives its slot back and is asked after sparsely",
     )
-    queue_limit: int = Field(default=200, ge=0, description="Submissions that may wait for a slot, per account and model")
+    queue_limit: int = Field(
+        default=200, ge=0, description="Submissions that may wait for a slot, by account and model"
+    )
     drain: Seconds = Field(default=110.0, ge=0, description="How long running jobs may go on after SIGTERM")

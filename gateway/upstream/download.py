@@ -41,7 +41,9 @@ class Download:
         self._spool, self._cap = spool, cap
 
     async def __aenter__(self) -> Download:
-        self._public = client(aiohttp.TCPConnector(limit=LIMIT, keepalive_timeout=15, socket_factory=public_socket), TIMES)
+        self._public = client(
+            aiohttp.TCPConnector(limit=LIMIT, keepalive_timeout=15, socket_factory=public_socket), TIMES
+        )
         self._private = client(aiohttp.TCPConnector(limit=LIMIT, keepalive_timeout=15), TIMES)
         return self
 

@@ -57,7 +57,7 @@ class Stage:
         return counts["submits_seen"], counts["body_bytes"]
 
 
-# What an account at BFL may have unfinished at a time, https://docs.bfl.ai/quick_start/introduction: peaks of memory are
+# What a BFL account may have unfinished at a time, https://docs.bfl.ai/quick_start/introduction: peaks of memory are
 # measured as they are met in production. Rates are measured without a ceiling.
 VENDOR_ACTIVE = 24
 
