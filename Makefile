@@ -62,7 +62,8 @@ $(BIN)/python:
 $(BIN)/.runtime: config/locks/runtime.txt config/locks/build.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the gateway needs ..."
 	@$(PIP) -r config/locks/build.txt -r config/locks/runtime.txt
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps \
+	    --no-build-isolation --editable .
 	@touch $@
 
 $(BIN)/.dev: config/locks/dev.txt | $(BIN)/.runtime

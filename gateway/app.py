@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from gateway.chain import Handler
 from gateway.chain.connection import runner
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers

@@ -4,11 +4,3 @@ Every request passes here, outermost first. No middleware reads a body.
 `story` is around everything, so that even a refused request has an id, a line in the log and a number in the metrics;
 `cors` answers preflights, which carry no key, before `auth`; `moderation` sits inside `errors`, which it feeds.
 """
-
-from __future__ import annotations
-
-from collections.abc import Awaitable, Callable
-
-from aiohttp import web
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from gateway.chain import Handler
 from gateway.chain.settings import AuthSettings
 from gateway.domain.errors import BadKey, ForbiddenOrigin
 from gateway.domain.hosts import names_loopback
@@ -72,7 +72,7 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def auth(doorman: Doorman) -> Callable[[web.Request, Handler], object]:
+def auth(doorman: Doorman) -> Middleware:
     @web.middleware
     async def auth(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource

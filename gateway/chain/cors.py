@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.hdrs import METH_OPTIONS
-
-from gateway.chain import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 EXPOSED = (
     "x-request-id, x-upstream-request-id, x-job-id, x-should-retry, x-gateway-translation, x-gateway-platform, "
@@ -17,7 +16,7 @@ EXPOSED = (
 NAMES = re.compile(r"[A-Za-z0-9_, -]{1,1024}", re.ASCII)
 
 
-def cors(origins: frozenset[str]) -> Callable[[web.Request, Handler], object]:
+def cors(origins: frozenset[str]) -> Middleware:
     """Answers preflights, which carry no key. https://fetch.spec.whatwg.org/#http-cors-protocol"""
 
     @web.middleware
@@ -38,7 +37,7 @@ def cors(origins: frozenset[str]) -> Callable[[web.Request, Handler], object]:
     return cors
 
 
-def allow_origin(origins: frozenset[str]) -> Callable[[web.Request, web.StreamResponse], object]:
+def allow_origin(origins: frozenset[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     """A response signal: the headers that let a configured origin, and no other, read the answer."""
 
     async def allow(request: web.Request, response: web.StreamResponse) -> None:

@@ -7,8 +7,8 @@ import asyncio
 import orjson
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from gateway.chain import Handler
 from gateway.dialects.openai import errors as dialect
 from gateway.domain.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Paid, TooLarge
 from gateway.handlers.keys import STORY

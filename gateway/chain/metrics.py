@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from gateway.chain import Handler
 from gateway.chain.errors import NO_ANSWER
 from gateway.handlers.keys import STORY
 from gateway.telemetry.catalogue import Catalogue
@@ -15,7 +15,7 @@ from gateway.telemetry.catalogue import Catalogue
 OWN_STEPS = ("admit", "read", "reply")
 
 
-def metrics(catalogue: Catalogue, now: Callable[[], float]) -> Callable[[web.Request, Handler], object]:
+def metrics(catalogue: Catalogue, now: Callable[[], float]) -> Middleware:
     @web.middleware
     async def metrics(request: web.Request, handler: Handler) -> web.StreamResponse:
         started, status = now(), NO_ANSWER

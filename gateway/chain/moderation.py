@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from gateway.chain import Handler
 from gateway.chain.errors import answer
 from gateway.domain.errors import Moderated
 
 
-def moderation(code: str) -> Callable[[web.Request, Handler], object]:
+def moderation(code: str) -> Middleware:
     """`code` is what a moderated request is called in answers."""
 
     @web.middleware

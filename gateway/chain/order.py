@@ -38,7 +38,7 @@ def chained(
         moderation(moderation_code),  # an outcome, told apart from faults
         routing(rules),  # candidates from path and caller; the handler asks again with the body
     )
-    app = web.Application(middlewares=chain)  # type: ignore[arg-type]
+    app = web.Application(middlewares=chain)
     app.on_response_prepare.append(finish_headers)
-    app.on_response_prepare.append(allow_origin(doorman.origins))  # type: ignore[arg-type]
+    app.on_response_prepare.append(allow_origin(doorman.origins))
     return app

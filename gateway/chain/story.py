@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from gateway.chain import Handler
 from gateway.chain.errors import NO_ANSWER
 from gateway.handlers.keys import CALLER, STORY, Story
 from gateway.telemetry.catalogue import STEPS
@@ -15,7 +15,7 @@ from gateway.telemetry.catalogue import STEPS
 log = structlog.get_logger("gateway.access")
 
 
-def story(now: Callable[[], float], new_id: Callable[[], str]) -> Callable[[web.Request, Handler], object]:
+def story(now: Callable[[], float], new_id: Callable[[], str]) -> Middleware:
     """`now` is monotonic; `new_id` makes request ids."""
 
     @web.middleware

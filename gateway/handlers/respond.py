@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
 
 from aiohttp import web
 
@@ -53,10 +54,12 @@ class sending:
         await self._response.prepare(self._request)
         return await self._timer.__aenter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None and (transport := self._request.transport) is not None:
             transport.abort()
         try:
-            await self._timer.__aexit__(kind, error, trace)  # type: ignore[arg-type]
+            await self._timer.__aexit__(kind, error, trace)
         except TimeoutError:
             raise ConnectionResetError("the client took nothing for too long") from error

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from gateway.chain import Handler
 from gateway.chain.connection import Terms, runner
 from gateway.chain.order import chained
 from gateway.chain.settings import AuthSettings
