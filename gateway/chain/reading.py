@@ -19,6 +19,7 @@ class Reading(asyncio.BufferedProtocol):
 
     def __init__(self, inner: asyncio.Protocol, buffer: memoryview, connections: Callable[[], int]) -> None:
         self._inner, self._buffer, self._connections = inner, buffer, connections
+        # Straight through, without a call in between; a method on an instance is what mypy does not like.
         self.connection_made = inner.connection_made  # type: ignore[method-assign]
         self.connection_lost = inner.connection_lost  # type: ignore[method-assign]
         self.eof_received = inner.eof_received  # type: ignore[method-assign]

@@ -23,7 +23,7 @@ class Secret:
     """
 
     __slots__ = ("__value",)
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # how Python says unhashable
 
     def __init__(self, value: str) -> None:
         self.__value = value

@@ -16,7 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from gateway import __version__
 
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation for it
 
 # Jobs take seconds to minutes and may be waited for up to 15 minutes.
 LONG = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900)
