@@ -131,7 +131,26 @@ async def test_time_runs_out(bfl: Emulator, start_gateway: StartGateway, client:
     assert (answer.status, body["error"]["code"]) == (504, "answer_overdue")
     assert answer.headers["x-should-retry"] == "false"
     assert answer.headers["x-job-id"].startswith("job_")
+    steps = [step.partition(";")[0] for step in answer.headers["Server-Timing"].split(", ")]
+    assert steps == ["admit", "read", "queue", "submit", "poll"]
     assert bfl.counts.accepted == 1
+
+
+async def test_a_client_that_leaves_with_the_last_byte(bfl: Emulator, start_gateway: StartGateway) -> None:
+    """Who has read the whole answer has been answered: counted as that, and the picture is delivered."""
+    gateway = await start_gateway(bfl)
+    for number in range(10):
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+            session.post(
+                gateway.url + EDITS, data=edit_form(f"picture {number}"), headers={"Idempotency-Key": f"{number}"}
+            ) as answer,
+        ):
+            assert len((await answer.json())["data"]) == 1
+    labels = {"route": "images.edits", "outcome": "ok", "status": "200"}
+    async with asyncio.timeout(5):
+        while gateway.metrics.registry.get_sample_value("gateway_requests_total", labels) != 10:
+            await asyncio.sleep(0.001)
 
 
 async def test_a_lost_result_is_told(

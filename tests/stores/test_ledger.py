@@ -224,6 +224,7 @@ async def test_delivering_tells_only_what_is_stored(ledger: MemoryLedger) -> Non
 async def test_delivering_what_nobody_knows(ledger: MemoryLedger) -> None:
     """A stream whose submissions all waited in vain was never intended: nothing to note, nothing to fail at."""
     await ledger.delivered("never intended")
+    assert not await ledger.count()
 
 
 def test_when_a_job_is_over() -> None:

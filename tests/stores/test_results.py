@@ -182,6 +182,7 @@ async def test_unknown_references(results: SpoolResults) -> None:
     """Forgotten between two steps: nothing to do."""
     results.spare("gone")
     await results.keep("gone")
+    assert results.open("gone") is None
     results.sweep()
     results.make_room(5)
 
