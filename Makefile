@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-           --no-emit-find-links --quiet
+           --no-emit-find-links --no-strip-extras --quiet
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
