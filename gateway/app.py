@@ -18,6 +18,7 @@ from gateway.chain.connection import runner
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
 from gateway.config.schema import Config, Listener
+from gateway.domain.target import Terms
 from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
@@ -221,7 +222,7 @@ class Gateway:
         if (platform := self.platforms.get(name)) is None:
             return Offer(name)
         names = {model: model for model in platform.models} | dict(platform.aliases)
-        return Offer(name, platform.default_model, names, platform.defaults)
+        return Offer(name, platform.default_model, names, Terms(platform.defaults))
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)

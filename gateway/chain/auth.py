@@ -16,9 +16,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.chain.settings import AuthSettings
+from gateway.domain.caller import Caller
 from gateway.domain.errors import BadKey, ForbiddenOrigin
 from gateway.domain.hosts import names_loopback
-from gateway.handlers.keys import CALLER, Caller
+from gateway.handlers.keys import CALLER
 
 # Resources served without a key: health says nothing, results are opened by the signature in their link.
 OPEN = frozenset({"healthz", "results"})

@@ -23,7 +23,7 @@ class OutputFormat(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Edit:
     """
-    One `POST /v1/images/edits`.
+    One `POST /v1/images/edits`, or `/v1/images/generations`: then there are no pictures.
 
     `asked` holds every text field as it came, in order; `extra` those of them that OpenAI's API does not define: a
     platform takes the ones it knows and refuses the rest. What OpenAI defines and nobody acts on is only in `asked`.
@@ -44,6 +44,11 @@ class Edit:
     markup: Blob | Link | None = None
     asked: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     extra: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def from_text(self) -> bool:
+        """True for a generation."""
+        return not self.images
 
     def has(self, name: str) -> bool:
         """True when the client sent this text field."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.domain.caller import Caller
 from gateway.domain.errors import GatewayError, Moderated
 from gateway.domain.target import Target
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks. `id` is a metric-safe name from the configuration, never the key."""
-
-    id: str
+from gateway.handlers.settings import UploadSettings
+from gateway.platforms.contract import Platform
+from gateway.platforms.openai import OpenAi
+from gateway.routing.rules import Rules
 
 
 @dataclass(slots=True)
@@ -44,6 +43,24 @@ class Story:
             self.facts |= {"moderation_stage": fault.stage, "categories": list(fault.categories)}
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    The part of the configuration that a reload may replace, as handlers need it. A request keeps the one it came with.
+
+    `platforms` and `relays` by the operator's own ids; `public_url` is where clients reach the gateway.
+    """
+
+    rules: Rules
+    platforms: Mapping[str, Platform]
+    relays: Mapping[str, OpenAi]
+    uploads: UploadSettings
+    answer_within_s: float
+    moderation_code: str
+    public_url: str | None
+
+
+SNAPSHOT = web.RequestKey("snapshot", Snapshot)
 STORY = web.RequestKey("story", Story)
 CALLER = web.RequestKey("caller", Caller)
 CANDIDATES = web.RequestKey("candidates", tuple[Target, ...])

@@ -1,5 +1,5 @@
 """
-What a platform is: four pure verbs, a plan, and a table of models.
+What a platform is: four pure verbs, a plan, a table of models, and a free question whether the account is well.
 
 A platform that answers at once returns `Finished` from `read_submit`; everything else is the same for all.
 """
@@ -7,14 +7,18 @@ A platform that answers at once returns `Finished` from `read_submit`; everythin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from gateway.domain.blob import Blob
 from gateway.domain.edit import Edit
+from gateway.domain.egress import Egress
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.notes import Note
 from gateway.domain.outcome import Outcome, Ticket
+from gateway.domain.rework import Rework
 from gateway.domain.target import JobTarget
+from gateway.wire.body import fulfil
 from gateway.wire.call import Answer, Call
 
 
@@ -24,7 +28,8 @@ class Model:
     What the gateway knows of one model, as data.
 
     `median_s` and `sigma` describe how long it usually takes (log-normal) before anything has been observed.
-    `ceiling` is the vendor's limit of active tasks for this model; None when only the account's counts.
+    `ceiling` is the vendor's limit of active tasks for this model; None when only the account's counts. `edits` takes
+    pictures, `generates` works from text alone, `masks` takes a mask.
     """
 
     name: str
@@ -34,6 +39,9 @@ class Model:
     median_s: float
     sigma: float
     ceiling: int | None = None
+    edits: bool = True
+    generates: bool = False
+    masks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +49,33 @@ class Plan:
     """
     What a platform makes of an edit: one call per picture asked for, all carrying the same bytes.
 
-    `names` maps the vendor's field names to the client's, for complaints about a field.
+    `target` names the model that is really used, which a mask may have changed. `names` maps the vendor's field names
+    to the client's, for complaints about a field. `needs` is the pixel work that the calls' bodies have holes for.
+    `credits` is what one call costs by the vendor's price list, None when it has none; `megapixels` what it reads and
+    makes, for limits.
     """
 
     target: JobTarget
     calls: tuple[Call, ...]
     notes: tuple[Note, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[Rework, ...] = ()
+    credits: float | None = None
+    megapixels: float = 0.0
+
+    def fulfilled(self, made: Mapping[Rework, Blob]) -> Plan:
+        """The plan with its pixel work done. Raises: KeyError when some of it was not."""
+        calls = tuple(replace(call, body=call.body and fulfil(call.body, made)) for call in self.calls)
+        return replace(self, calls=calls, needs=())
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a probe found: `text` says it in plain words, `credits` what is left on the account when it was told."""
+
+    ok: bool
+    text: str
+    credits: float | None = None
 
 
 class Platform(Protocol):
@@ -80,6 +108,13 @@ class Platform(Protocol):
     @property
     def defaults(self) -> Mapping[str, str]: ...
     @property
+    def cents_per_credit(self) -> float:
+        """What one of the vendor's credits costs, in US cents."""
+        ...
+
+    @property
+    def egress(self) -> Egress: ...
+    @property
     def private(self) -> PrivateHosts:
         """Hosts that may be reached over plain http and at private addresses, such as an emulator's."""
         ...
@@ -98,4 +133,12 @@ class Platform(Protocol):
 
     def read_poll(self, ticket: Ticket, answer: Answer) -> Outcome:
         """What the answer to a poll means. Never raises on anything a vendor may send."""
+        ...
+
+    def probe(self) -> Call:
+        """A call that costs nothing and tells whether the key is good and what is left on the account."""
+        ...
+
+    def read_probe(self, answer: Answer) -> Health:
+        """What the answer to a probe means. Never raises on anything a vendor may send."""
         ...

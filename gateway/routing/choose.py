@@ -36,4 +36,4 @@ def choose(rules: Rules, facts: Facts) -> tuple[Target, ...]:
 
 
 def _target(offer: Offer, model: str | None) -> Target:
-    return RelayTarget(offer.platform) if model is None else JobTarget(offer.platform, model, offer.defaults)
+    return RelayTarget(offer.platform) if model is None else JobTarget(offer.platform, model, offer.terms)

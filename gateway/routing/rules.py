@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.domain.caller import Caller
+from gateway.domain.target import NO_TERMS, Terms
 from gateway.routing.settings import RouteSettings
+
+NOBODY = Caller("nobody")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Offer:
     platform: str
     default_model: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
-    defaults: Mapping[str, str] = field(default_factory=dict)
+    terms: Terms = NO_TERMS
 
     @property
     def relays(self) -> bool:
@@ -45,8 +49,21 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a request. `model` is the client's word for it; `read` is False before the body was read."""
+    """
+    What is known of a request. `route` is the name of its resource, `path` begins with `/v1/`, without the gateway's
+    own prefix; `headers` are looked up without regard to case.
+
+    `read` is False before the body was read; what follows it is known only then. `model` is the client's word for it;
+    `images` and `mask` say what came with the request, `pixels` is the largest picture's width × height.
+    """
 
     route: str
     model: str | None = None
     read: bool = False
+    path: str = ""
+    caller: Caller = NOBODY
+    headers: Mapping[str, str] = field(default_factory=dict)
+    n: int = 1
+    images: int = 0
+    mask: bool = False
+    pixels: int = 0

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.domain.blob import Blob
+from gateway.domain.caller import Caller
 from gateway.domain.edit import OutputFormat, ResponseFormat
 from gateway.domain.errors import GatewayError
 from gateway.domain.notes import Note
@@ -34,11 +35,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReplySpec:
-    """Everything needed to answer later, also by another process."""
+    """Everything needed to answer later, also by another process. `kind` is the first word of its events' names."""
 
     response_format: ResponseFormat
     output_format: OutputFormat
     notes: tuple[Note, ...]
+    kind: str = "image_edit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,51 @@ class Slots(Protocol):
 
     async def renew(self, submission: str) -> None: ...
     async def release(self, submission: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is counted against a caller's allowance; `credits` and `cents` are the same money in two units."""
+
+    requests: int = 0
+    images: int = 0
+    megapixels: float = 0.0
+    jobs: int = 0
+    credits: float = 0.0
+    cents: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How one limit stands: `limit` and what is left of it, and in how many seconds it is whole again."""
+
+    limit: float
+    remaining: float
+    reset_s: float
+
+
+class Limits(Protocol):
+    """
+    What callers use, against what they may. A reservation has an id and is whole or not at all; the same id twice is
+    one reservation. Windows are named `requests`, `images`, `megapixels`, `jobs`, `credits-day`, `credits-month`,
+    `cents-day`, `cents-month`; one without a limit is absent.
+    """
+
+    async def reserve(self, id: str, caller: Caller, usage: Usage) -> Mapping[str, Window]:
+        """
+        Count the usage in, and tell how the limits it touches stand. A job counts until it is settled or given back.
+
+        Raises: LimitReached, which names the limit and when to come again; SpendReached for money.
+        """
+        ...
+
+    async def settle(self, id: str, credits: float, cents: float) -> None:
+        """It is over and cost this much; ends the reservation. What else was counted stays counted."""
+        ...
+
+    async def give_back(self, id: str) -> None:
+        """Nothing was charged: the money returns and the job ends. Rates stay counted: the request was made."""
+        ...
 
 
 class Results(Protocol):

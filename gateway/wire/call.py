@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.domain.egress import DIRECT, Egress
 from gateway.wire.body import JsonBody
 
 
@@ -12,7 +13,7 @@ from gateway.wire.body import JsonBody
 class Call:
     """
     A request to send. `secrets` are headers that carry credentials: they reach the socket and nothing else.
-    `name` is the step it belongs to: `submit` or `poll`.
+    `name` is the step it belongs to: `submit`, `poll`, or `probe` for one that costs nothing and changes nothing.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Call:
     body: JsonBody | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    egress: Egress = DIRECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import orjson
 import pybase64
 
 from gateway.domain.blob import Blob
+from gateway.domain.rework import Rework
 from gateway.wire.body import Base64, JsonBody, JsonValue
 
 Piece = bytes | Blob
@@ -28,9 +29,8 @@ def pieces(body: JsonBody) -> list[Piece]:
         if isinstance(piece, bytes):
             text += piece
         else:
-            text += b'"'
             joined += (bytes(text), piece)
-            text = bytearray(b'"')
+            text = bytearray()
     joined.append(bytes(text))
     return joined
 
@@ -77,8 +77,12 @@ async def encoded(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _walk(value: JsonValue) -> Iterator[Piece]:
     match value:
-        case Base64(blob):
+        case Base64(blob, data_url):
+            if isinstance(blob, Rework):
+                raise TypeError("pixel work that was not done")
+            yield f'"data:{blob.media_type};base64,'.encode() if data_url else b'"'
             yield blob
+            yield b'"'
         case Mapping():
             yield b"{"
             for position, (key, inner) in enumerate(value.items()):

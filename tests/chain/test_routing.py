@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from gateway.domain.target import JobTarget, RelayTarget, Target
+from gateway.domain.target import JobTarget, RelayTarget, Target, Terms
 from gateway.handlers.keys import CANDIDATES
 from gateway.routing.rules import Offer, Rules
 from tests.chain.conftest import Serve
 from tests.fakes.raw import exchange
 
-RULES = Rules({"thing": (Offer("bfl", "pro", {"pro": "pro"}, {"seed": "1"}), Offer("openai"))})
+RULES = Rules({"thing": (Offer("bfl", "pro", {"pro": "pro"}, Terms({"seed": "1"})), Offer("openai"))})
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("thing", (JobTarget("bfl", "pro", {"seed": "1"}), RelayTarget("openai"))), ("other", ())],
+    [("thing", (JobTarget("bfl", "pro", Terms({"seed": "1"})), RelayTarget("openai"))), ("other", ())],
 )
 async def test_a_route_has_its_candidates(serve: Serve, name: str, expected: tuple[Target, ...]) -> None:
     """In the order of the configuration; a route nobody configured has none."""

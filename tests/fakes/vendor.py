@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from gateway.domain.blob import Blob, Link
 from gateway.domain.edit import Edit, OutputFormat, ResponseFormat
+from gateway.domain.egress import DIRECT
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Finished, Outcome, Ticket, Working
 from gateway.domain.target import JobTarget
@@ -19,7 +20,7 @@ from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
 from gateway.jobs.supervisor import Supervisor
 from gateway.jobs.tools import Tools
-from gateway.platforms.contract import Model, Plan
+from gateway.platforms.contract import Health, Model, Plan
 from gateway.stores.contract import Found, ReplySpec
 from gateway.stores.ledger import MemoryLedger
 from gateway.stores.slots import MemorySlots
@@ -51,6 +52,8 @@ class Vendor:
     aliases: Mapping[str, str] = {}
     default_model = MODEL
     defaults: Mapping[str, str] = {}
+    cents_per_credit = 1.0
+    egress = DIRECT
     private = PrivateHosts()
 
     def __init__(
@@ -67,6 +70,12 @@ class Vendor:
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         raise NotImplementedError
+
+    def probe(self) -> Call:
+        return Call("probe", "GET", "https://toy.example/credits")
+
+    def read_probe(self, answer: Answer) -> Health:
+        return Health(answer.status == 200, "")
 
     def poll(self, ticket: Ticket) -> Call:
         return Call("poll", "GET", ticket.polling_url)

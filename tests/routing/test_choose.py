@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.domain.errors import ModelNotFound
-from gateway.domain.target import JobTarget, RelayTarget, Target
+from gateway.domain.target import JobTarget, RelayTarget, Target, Terms
 from gateway.routing.choose import choose
 from gateway.routing.rules import Facts, Offer, Rules
 
@@ -15,11 +15,11 @@ NAMES = {
     "flux-kontext-max": "flux-kontext-max",
     "flux1_kontext": "flux-kontext-pro",
 }
-BFL = Offer("bfl", "flux-kontext-pro", NAMES, {"safety_tolerance": "1"})
+BFL = Offer("bfl", "flux-kontext-pro", NAMES, Terms({"safety_tolerance": "1"}))
 OTHER = Offer("other", "flux-kontext-max", {"flux-kontext-max": "flux-kontext-max", "seedream": "seedream"})
 OPENAI = Offer("openai")
-PRO = JobTarget("bfl", "flux-kontext-pro", BFL.defaults)
-MAX = JobTarget("bfl", "flux-kontext-max", BFL.defaults)
+PRO = JobTarget("bfl", "flux-kontext-pro", BFL.terms)
+MAX = JobTarget("bfl", "flux-kontext-max", BFL.terms)
 
 
 def rules(*offers: Offer, openai_names: bool = True) -> Rules:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from yarl import URL
 
 from gateway.domain.edit import Edit
+from gateway.domain.egress import DIRECT
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Outcome, Ticket
 from gateway.domain.target import JobTarget
@@ -15,7 +16,7 @@ from gateway.platforms.bfl.hosts import KeyHosts
 from gateway.platforms.bfl.models import KONTEXT
 from gateway.platforms.bfl.request import Translation
 from gateway.platforms.bfl.settings import BflSettings
-from gateway.platforms.contract import Model, Plan
+from gateway.platforms.contract import Health, Model, Plan
 from gateway.wire.body import JsonBody
 from gateway.wire.call import Answer, Call
 
@@ -24,6 +25,8 @@ class Bfl:
     """One BFL account."""
 
     owner = "black-forest-labs"
+    # https://docs.bfl.ai/quick_start/pricing: a credit is one US cent.
+    cents_per_credit = 1.0
 
     def __init__(self, name: str, settings: BflSettings) -> None:
         self.name = name
@@ -38,13 +41,14 @@ class Bfl:
         self.private = PrivateHosts.of(self._base, settings.insecure_hosts)
         named = (*settings.polling_hosts, URL(self._base).host or "")
         self._key_hosts = KeyHosts(frozenset(map(str.lower, named)), self.private)
+        self.egress = DIRECT
         self._secrets = {"x-key": settings.api_key.reveal()}
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         translation = Translation(
             edit,
             self.models[target.model],
-            target.defaults,
+            target.terms.defaults,
             forward_user=self._settings.forward_user,
             lenient=self._settings.unknown_fields == "ignore",
         )
@@ -70,6 +74,13 @@ class Bfl:
 
     def read_poll(self, ticket: Ticket, answer: Answer) -> Outcome:
         return response.read_status(ticket, answer)
+
+    def probe(self) -> Call:
+        """https://api.bfl.ai/openapi.json: /v1/credits"""
+        return Call("probe", "GET", f"{self._base}/v1/credits", secrets=self._secrets, egress=self.egress)
+
+    def read_probe(self, answer: Answer) -> Health:
+        return response.read_credits(answer)
 
 
 def build(name: str, settings: BflSettings) -> Bfl:

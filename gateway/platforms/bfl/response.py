@@ -26,6 +26,7 @@ from gateway.domain.errors import (
     PlatformOutOfCredits,
 )
 from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Ticket, Unsure, Working
+from gateway.platforms.contract import Health
 from gateway.wire.call import Answer
 
 REFUSALS = {"Request Moderated": Stage.INPUT, "Content Moderated": Stage.OUTPUT}
@@ -101,6 +102,16 @@ def read_status(ticket: Ticket, answer: Answer) -> Outcome:
     if status == MISSING:
         return Unsure("task not found", missing=True)
     return Working(ticket, status[:64], known=status in WORKING)
+
+
+def read_credits(answer: Answer) -> Health:
+    """The answer to a question after the account's credits."""
+    left = _number(_object(answer).get("credits"))
+    if answer.status == 200 and left is not None:
+        return Health(left > 0, f"the key is good; {left:g} credits are left", left)
+    if answer.status in (401, 403, 422):
+        return Health(False, f"the platform refuses the key: {_said(answer)}")
+    return Health(False, f"the platform answered {answer.status}: {_said(answer)}")
 
 
 def retry_after(answer: Answer) -> float | None:

@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 from gateway.domain.edit import Edit
 from gateway.domain.errors import ForeignPollingHost
 from gateway.domain.outcome import Failed, Ticket, Working
-from gateway.domain.target import JobTarget
+from gateway.domain.target import JobTarget, Terms
 from gateway.platforms.bfl import Bfl
 from gateway.platforms.bfl.settings import BflSettings
 from gateway.wire.body import Base64, JsonBody
@@ -31,7 +31,7 @@ def edit(n: int = 1, **extra: str) -> Edit:
 
 
 def target(model: str = "flux-kontext-pro", **defaults: str) -> JobTarget:
-    return JobTarget("bfl", model, defaults)
+    return JobTarget("bfl", model, Terms(defaults))
 
 
 def test_the_call() -> None:

@@ -1,0 +1,24 @@
+"""Pixel work as data: what a platform wants done to a picture before it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.domain.blob import Blob
+from gateway.domain.size import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Rework:
+    """
+    A picture that is still to be made from `source`.
+
+    `mask`: its transparent pixels become white, its opaque ones black, those between grey.
+    `flatten`: its alpha channel is dropped, so that nobody takes it for a mask. Both make a PNG without alpha.
+    `pixels`: scaled to exactly this size; upright, as its EXIF orientation says.
+    """
+
+    source: Blob
+    mask: bool = False
+    flatten: bool = False
+    pixels: Pixels | None = None
