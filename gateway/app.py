@@ -27,6 +27,7 @@ from gateway.handlers.models import Listed, ModelsHandler
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.jobs import join
+from gateway.jobs.breaker import Breaker, Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
@@ -37,6 +38,7 @@ from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
 from gateway.routing.rules import Offer, Rules
 from gateway.stores.ledger import MemoryLedger
+from gateway.stores.limits import MemoryLimits
 from gateway.stores.results import SpoolResults
 from gateway.stores.slots import MemorySlots
 from gateway.stores.spool import Spool
@@ -113,12 +115,18 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
+        self.limits = MemoryLimits(clock.now, clock.wall)
+        self.breakers = Breakers(config.jobs.breaker, clock.now, self._watch)
+        for platform in self.platforms.values():
+            self.breakers.of(platform.account)
         self.supervisor = Supervisor(
             Tools(
                 session=self.session,
                 download=self.download,
                 queue=self.queue,
+                breakers=self.breakers,
                 ledger=MemoryLedger(clock.now),
+                limits=self.limits,
                 results=self.results,
                 metrics=self.metrics,
                 clock=clock,
@@ -135,6 +143,7 @@ class Gateway:
             config.auth,
             self.rules,
             self.metrics,
+            limits=self.limits,
             moderation_code=config.errors.moderation_code,
             now=clock.now,
             new_id=new_id,
@@ -226,6 +235,10 @@ class Gateway:
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)
+
+    def _watch(self, account: str, breaker: Breaker) -> None:
+        # Asked at each scrape: time alone turns an open one into a half-open one.
+        self.metrics.breaker_state(account).set_function(lambda: breaker.standing.state)
 
     async def _sweep(self) -> None:
         while True:

@@ -9,9 +9,14 @@ from aiohttp import web
 from aiohttp.hdrs import METH_OPTIONS
 from aiohttp.typedefs import Handler, Middleware
 
-EXPOSED = (
-    "x-request-id, x-upstream-request-id, x-job-id, x-should-retry, x-gateway-translation, x-gateway-platform, "
-    "x-gateway-queue-ms, retry-after, idempotent-replayed, server-timing"
+from gateway.dialects.openai import ratelimit
+
+EXPOSED = ", ".join(
+    (
+        "x-request-id, x-upstream-request-id, x-job-id, x-should-retry, x-gateway-translation, x-gateway-platform, "
+        "x-gateway-queue-ms, retry-after, idempotent-replayed, server-timing",
+        *ratelimit.NAMES,
+    )
 )
 NAMES = re.compile(r"[A-Za-z0-9_, -]{1,1024}", re.ASCII)
 

@@ -11,10 +11,12 @@ from gateway.chain.cors import allow_origin, cors
 from gateway.chain.errors import errors
 from gateway.chain.metrics import metrics
 from gateway.chain.moderation import moderation
+from gateway.chain.rate import rate
 from gateway.chain.routing import routing
 from gateway.chain.settings import AuthSettings
 from gateway.chain.story import finish_headers, story
 from gateway.routing.rules import Rules
+from gateway.stores.contract import Limits
 from gateway.telemetry.catalogue import Catalogue
 
 
@@ -23,6 +25,7 @@ def chained(
     rules: Rules,
     catalogue: Catalogue,
     *,
+    limits: Limits,
     moderation_code: str,
     now: Callable[[], float],
     new_id: Callable[[], str],
@@ -35,6 +38,7 @@ def chained(
         errors,  # inside of it faults are raised, outside there are only answers
         cors(doorman.origins),  # a preflight carries no key
         auth(doorman),  # before anything is read or chosen
+        rate(limits, catalogue),  # as soon as it is known whose limits count
         moderation(moderation_code),  # an outcome, told apart from faults
         routing(rules),  # candidates from path and caller; the handler asks again with the body
     )

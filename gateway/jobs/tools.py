@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.domain.outcome import Ticket
+from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.pace import Pace
 from gateway.jobs.queue import Queue
 from gateway.platforms.contract import Platform
-from gateway.stores.contract import Ledger, Results
+from gateway.stores.contract import Ledger, Limits, Results
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.download import Download
 from gateway.upstream.session import Answered, Sent, Session
@@ -23,7 +24,9 @@ class Tools:
     session: Session
     download: Download
     queue: Queue
+    breakers: Breakers
     ledger: Ledger
+    limits: Limits
     results: Results
     metrics: Catalogue
     clock: Clock

@@ -18,6 +18,7 @@ from gateway.chain.order import chained
 from gateway.chain.settings import AuthSettings
 from gateway.handlers.body import leave_expect
 from gateway.routing.rules import Rules
+from gateway.stores.limits import MemoryLimits
 from gateway.telemetry.catalogue import Catalogue
 
 
@@ -67,6 +68,7 @@ async def serve() -> AsyncIterator[Serve]:
                 AuthSettings.model_validate(auth),
                 rules or Rules({}),
                 catalogue,
+                limits=MemoryLimits(time.monotonic, time.time),
                 moderation_code=moderation_code,
                 now=time.monotonic,
                 new_id=lambda: str(next(ids)),

@@ -11,6 +11,7 @@ from gateway.chain.settings import AuthSettings
 from gateway.domain.errors import InvalidField
 from gateway.handlers.keys import CANDIDATES, STORY
 from gateway.routing.rules import Rules
+from gateway.stores.limits import MemoryLimits
 from gateway.telemetry.catalogue import Catalogue
 from tests.chain.conftest import Serve
 from tests.fakes.forms import key_settings
@@ -22,9 +23,18 @@ GET = "GET /v1/thing HTTP/1.1"
 
 def test_the_order() -> None:
     """Outermost first; nothing appends later."""
-    app = chained(AuthSettings(), Rules({}), Catalogue(), moderation_code="x", now=time.monotonic, new_id=lambda: "x")
+    limits = MemoryLimits(time.monotonic, time.time)
+    app = chained(
+        AuthSettings(),
+        Rules({}),
+        Catalogue(),
+        limits=limits,
+        moderation_code="x",
+        now=time.monotonic,
+        new_id=lambda: "x",
+    )
     names = [middleware.__name__ for middleware in app.middlewares]  # type: ignore[attr-defined]
-    assert names == ["story", "metrics", "errors", "cors", "auth", "moderation", "routing"]
+    assert names == ["story", "metrics", "errors", "cors", "auth", "rate", "moderation", "routing"]
 
 
 async def test_a_refusal_never_reaches_the_handler(serve: Serve) -> None:

@@ -9,20 +9,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from gateway.domain.blob import Blob, Link
+from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, OutputFormat, ResponseFormat
 from gateway.domain.egress import DIRECT
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Finished, Outcome, Ticket, Working
 from gateway.domain.target import JobTarget
+from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.job import Order
 from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
+from gateway.jobs.settings import BreakerSettings
 from gateway.jobs.supervisor import Supervisor
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Health, Model, Plan
 from gateway.stores.contract import Found, ReplySpec
 from gateway.stores.ledger import MemoryLedger
+from gateway.stores.limits import MemoryLimits
 from gateway.stores.slots import MemorySlots
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.session import Answered, Sent
@@ -157,12 +161,16 @@ class Works:
         self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now), Shelf(), Catalogue()
         self.slots = MemorySlots({"toy": slots})
         self.queue = Queue(self.slots, {"toy": slots}, limit=100, clock=self.clock, chance=lambda: 0.5)
+        self.limits = MemoryLimits(self.clock.now, self.clock.wall)
+        self.breakers = Breakers(BreakerSettings(), self.clock.now)
         pace = Pace(Prior(5.0, 0.2))
         self.tools = Tools(
             session=cast(Any, vendor),
             download=cast(Any, vendor),
             queue=self.queue,
+            breakers=self.breakers,
             ledger=self.ledger,
+            limits=self.limits,
             results=cast(Any, self.shelf),
             metrics=self.metrics,
             clock=self.clock,
@@ -180,21 +188,26 @@ class Works:
         self,
         content: str = "same",
         *,
-        caller: str = "ann",
+        caller: str | Caller = "ann",
         key: str | None = None,
         resend: bool = False,
         n: int = 1,
         inputs: Sequence[Blob] = (),
         within_s: float = 300.0,
+        credits: float | None = None,
+        megapixels: float = 0.0,
     ) -> Order:
+        """`credits` and `megapixels` are those of one call."""
+        who = caller if isinstance(caller, Caller) else Caller(caller)
         calls = tuple(Call("submit", "POST", "https://toy.example/submit") for _ in range(n))
         return Order(
-            caller=caller,
-            fingerprint=f"{caller} {content}",
+            caller=who.id,
+            who=who,
+            fingerprint=f"{who.id} {content}",
             key=key,
             resend=resend,
             platform=self.vendor,
-            plan=Plan(JobTarget("toy", MODEL), calls),
+            plan=Plan(JobTarget("toy", MODEL), calls, credits=credits, megapixels=megapixels),
             reply=ReplySpec(ResponseFormat.B64_JSON, OutputFormat.PNG, ()),
             inputs=inputs,
             began=self.clock.now(),

@@ -325,7 +325,7 @@ async def test_cancelled_at_the_moment_of_its_turn() -> None:
     line.release("bfl", "running")
     while not leaving.done():
         lane = line._lanes["bfl"]
-        if lane.active == 1 and "ann" in lane.callers and lane.waiting == 1:
+        if lane.active == 1 and "ann" in lane.line._callers and len(lane.line) == 1:
             leaving.cancel()
         await asyncio.sleep(0)
     await asyncio.wait_for(following, 1)
@@ -383,7 +383,7 @@ async def test_nobody_is_forgotten(seed: int) -> None:
     lane = line._lanes["bfl"]
     await until(lambda: lane.serving is None and not lane.paused)
     assert len(served) >= len(staying)
-    assert (lane.active, lane.waiting, depths[-1], dict(lane.callers)) == (0, 0, 0, {})
+    assert (lane.active, len(lane.line), depths[-1], lane.line._callers) == (0, 0, 0, {})
     assert not slots._held and not +slots._counts
     assert slots.most["bfl"] <= 5 and slots.most["bfl/max"] <= 2
     await line.close()
