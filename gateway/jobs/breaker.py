@@ -108,8 +108,8 @@ class Breaker:
         standing = self.standing
         if standing.state is State.OPEN or (standing.state is State.HALF_OPEN and self._probe is not None):
             raise PlatformUnavailable(
-                "The platform has failed again and again and is left alone for a moment; nothing was sent and nothing "
-                "was charged. Try again later.",
+                "The platform is in trouble and is left alone for a moment; nothing was sent and nothing was charged. "
+                "Try again later.",
                 detail=f"breaker of {self._account}: {standing}",
                 retry_after_s=standing.opens_in_s or self._settings().open_for,
             )

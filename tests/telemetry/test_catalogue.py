@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 from gateway.app import Gateway
 from gateway.emulator.server import Emulator
 from gateway.telemetry.catalogue import LONG, STEP, STEPS, Catalogue
+from tests.fakes.customer import NO_BREAKER
 from tests.fakes.forms import edit_form, key_settings
 from tests.fakes.raw import exchange
 
@@ -70,7 +71,7 @@ async def test_strangers_make_no_series(
     bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
 ) -> None:
     """Two hundred junk paths, keys, models, fields and methods later there are as many series as before."""
-    gateway = await start_gateway(bfl, auth={"keys": key_settings(KEY)})
+    gateway = await start_gateway(bfl, auth={"keys": key_settings(KEY)}, jobs={"breaker": NO_BREAKER})
     await work(gateway, client)
 
     async def junk(word: str) -> None:
@@ -112,6 +113,10 @@ async def test_what_will_be_counted_stands_at_zero(
         f'gateway_moderated_total{{{pro},stage="output"}}',
         'gateway_queue_depth{platform="bfl"}',
         'gateway_results_lost_total{platform="bfl"}',
+        'gateway_breaker_state{platform="bfl"}',
+        f"gateway_spent_credits_total{{{pro}}}",
+        'gateway_limited_total{limit="requests"}',
+        'gateway_limited_total{limit="credits-day"}',
         'gateway_vendor_fields_unknown_total{platform="bfl"}',
         'gateway_duplicate_submissions_prevented_total{reason="key"}',
         'gateway_duplicate_submissions_prevented_total{reason="resend"}',
