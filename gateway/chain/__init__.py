@@ -2,5 +2,6 @@
 Every request passes here, outermost first. No middleware reads a body.
 
 `story` is around everything, so that even a refused request has an id, a line in the log and a number in the metrics;
-`cors` answers preflights, which carry no key, before `auth`; `moderation` sits inside `errors`, which it feeds.
+`cors` answers preflights, which carry no key, before `auth`; `rate` counts as soon as it is known who asks;
+`moderation` sits inside `errors`, which it feeds.
 """

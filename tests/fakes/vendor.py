@@ -162,7 +162,8 @@ class Works:
         self.slots = MemorySlots({"toy": slots})
         self.queue = Queue(self.slots, {"toy": slots}, limit=100, clock=self.clock, chance=lambda: 0.5)
         self.limits = MemoryLimits(self.clock.now, self.clock.wall)
-        self.breakers = Breakers(BreakerSettings(), self.clock.now)
+        # What opens stays open for as long as a test on a busy machine may take.
+        self.breakers = Breakers(BreakerSettings(open_for=30_000, longest=30_000), self.clock.now)
         pace = Pace(Prior(5.0, 0.2))
         self.tools = Tools(
             session=cast(Any, vendor),
