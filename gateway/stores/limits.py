@@ -132,7 +132,7 @@ class MemoryLimits:
             return
         account = self._accounts[found.caller]
         account.jobs -= found.jobs
-        account.purse.correct(found.periods, {unit: cost[unit] - set_aside for unit, set_aside in found.money.items()})
+        account.purse.add(found.periods, {unit: cost[unit] - set_aside for unit, set_aside in found.money.items()})
 
     def _windows(self, caller: Caller, touched: Mapping[str, int]) -> dict[str, Window]:
         account, today, over = self._account(caller), periods(self._wall()), ends(self._wall())

@@ -36,7 +36,7 @@ class Purse:
         return self._books.get(period, {}).get(unit, 0)
 
     def add(self, periods: Iterable[str], amounts: dict[str, int]) -> None:
-        """Count into today's and this month's book; what is long past is forgotten."""
+        """Count into the books of these periods, or correct them; what is long past is forgotten."""
         for period in periods:
             book = self._books.setdefault(period, {})
             for unit, amount in amounts.items():
@@ -44,7 +44,3 @@ class Purse:
         for length in {len(period) for period in self._books}:
             for old in sorted(period for period in self._books if len(period) == length)[:-KEPT]:
                 del self._books[old]
-
-    def correct(self, periods: Iterable[str], amounts: dict[str, int]) -> None:
-        """Add to books that are still kept."""
-        self.add([period for period in periods if period in self._books], amounts)

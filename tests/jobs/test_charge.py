@@ -229,7 +229,8 @@ async def test_dropped_before_its_first_step() -> None:
     """Cancelled tasks that never ran have nothing to say; it is given back all the same."""
     works = Works(Vendor())
     handle = await works.supervisor.start(works.order(caller=ANN, n=3, credits=PRICE))
-    await handle.abandon()
+    handle.job.cancel()
+    assert len(works.queue._lanes["toy"].expected) == 3
     await finished(works)
     assert books(works) == (0.0, 0, 0) and not works.queue._lanes["toy"].expected
 

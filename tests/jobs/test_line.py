@@ -128,16 +128,19 @@ def test_a_full_model_holds_nobody_up() -> None:
     assert desk.serve() is blocked
 
 
-def test_who_waits_for_a_full_model_saves_nothing_up() -> None:
-    """An hour behind a narrow model does not buy an hour of the whole account."""
+@pytest.mark.parametrize("then", ["pro", "max"])
+def test_who_waits_for_a_full_model_saves_nothing_up(then: str) -> None:
+    """An hour behind a narrow model buys an hour neither of the whole account nor of that model, once it is free."""
     desk = Desk({})
-    desk.join("narrow", "max")
+    for _ in range(50):
+        desk.join("narrow", "max")
     for _ in range(3):
         desk.join("wide", "pro")
     desk.callers(1000, "max", busy=[("wide", "pro")])
-    for _ in range(50):
-        desk.join("narrow", "pro")
-    turns = desk.callers(40, "max", busy=[("wide", "pro")])
+    if then == "pro":
+        for _ in range(50):
+            desk.join("narrow", "pro")
+    turns = desk.callers(40, *(("max",) if then == "pro" else ()), busy=[("wide", "pro")])
     assert abs(turns["narrow"] - turns["wide"]) <= 2
 
 

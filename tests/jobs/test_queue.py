@@ -195,10 +195,19 @@ async def test_a_lower_ceiling_and_what_refusals_have_taught() -> None:
     assert (lane.allowed, lane.ceiling) == (2, 6)
     line.configure({"bfl": 1}, {})
     assert (lane.allowed, lane.ceiling) == (1, 1)
-    line.pushed_back("bfl", "2", None)
-    assert lane.allowed == 1
     line.configure({}, {})
     assert lane.ceiling == 1, "an account that is gone keeps its ceiling for the jobs it has left"
+    await dispersed(turns)
+    await line.close()
+
+
+async def test_a_refusal_above_a_lower_ceiling() -> None:
+    """Three of four still run where one may: a 429 does not raise the ceiling to three."""
+    line = queue(4)
+    turns = await crowd(line, ["pro"] * 4)
+    line.configure({"bfl": 1}, {})
+    line.pushed_back("bfl", "0", None)
+    assert (line._lanes["bfl"].active, line._lanes["bfl"].allowed) == (3, 1)
     await dispersed(turns)
     await line.close()
 

@@ -46,8 +46,8 @@ def test_old_books_are_closed() -> None:
     purse = Purse()
     for day in ("2026-05-30", "2026-05-31", "2026-06-01"):
         purse.add([day, day[:7]], {"credits": 10, "cents": 1})
-    purse.correct(["2026-05-31", "2026-05"], {"credits": -4, "cents": 0})
-    purse.correct(["2026-05-30", "2026-05"], {"credits": -10, "cents": 0})
+    purse.add(["2026-05-31", "2026-05"], {"credits": -4, "cents": 0})
+    purse.add(["2026-05-30", "2026-05"], {"credits": -10, "cents": 0})
     used = [purse.used("credits", day) for day in ("2026-05-30", "2026-05-31", "2026-06-01", "2026-05", "2026-06")]
     assert used == [0, 6, 10, 6, 10]
     assert purse.used("cents", "2026-05") == 2
