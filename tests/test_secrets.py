@@ -18,6 +18,7 @@ from gateway.app import Gateway
 from gateway.config.show import show
 from gateway.emulator.server import Emulator
 from gateway.upstream.session import Session
+from tests.fakes.customer import NO_BREAKER
 from tests.fakes.forms import BOUNDARY, edit_body, edit_form, key_settings
 from tests.fakes.logbook import Logbook, logbook
 from tests.fakes.openai_server import answer, cut, fake_openai, silence
@@ -136,7 +137,7 @@ async def test_faults_of_every_kind_tell_nothing(
                 platforms={"openai": {"kind": "openai", "api_keys": [OPENAI_KEY], "base_url": openai.url}},
                 routes={"edits": ["bfl"]},
                 auth={"keys": key_settings(KEY), "origins": ["https://app.example"]},
-                jobs={"answer_within": 30, "job_max_age": 60},
+                jobs={"answer_within": 30, "job_max_age": 60, "breaker": NO_BREAKER},
             )
             url = gateway.url
             edits = f"{url}/v1/images/edits"

@@ -57,6 +57,7 @@ class LimitReached(GatewayError):
 class LimitTooSmall(LimitReached):
     """The request alone is larger than a limit of the key: it never passes."""
 
+    code = "request_beyond_limit"
     hopeful = False
 
 
