@@ -7,6 +7,7 @@ that count for nothing here. https://martinfowler.com/bliki/CircuitBreaker.html
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class Breaker:
         self._until: float | None = None  # None while closed
         self._open_s = 0.0
         self._probe: Attempt | None = None
+        self._prober = ""
+        self._decided = asyncio.Event()
         self._round = 0
 
     @property
@@ -114,13 +117,21 @@ class Breaker:
                 retry_after_s=standing.opens_in_s or self._settings().open_for,
             )
 
+    async def until_decided(self, owner: str) -> None:
+        """Return when no probe of this owner is out: the pictures of one job share its fate."""
+        while self._probe is not None and self._prober == owner:
+            await self._decided.wait()
+
     @contextmanager
-    def attempt(self) -> Iterator[Attempt]:
-        """Around one submission; a verdict is to be left in it. Raises: PlatformUnavailable, and sends nothing then."""
+    def attempt(self, owner: str = "") -> Iterator[Attempt]:
+        """
+        Around one submission of `owner`; a verdict is to be left in it. Raises: PlatformUnavailable, and sends nothing
+        then.
+        """
         self.check()
         attempt, begun = Attempt(), self._round
         if self._until is not None:
-            self._probe = attempt
+            self._probe, self._prober, self._decided = attempt, owner, asyncio.Event()
         try:
             yield attempt
         finally:
@@ -128,6 +139,8 @@ class Breaker:
                 self._probe = None
             if begun == self._round:  # what set out before the last change says nothing about the time after it
                 self._learn(attempt)
+            if self._probe is None:
+                self._decided.set()
 
     def _learn(self, attempt: Attempt) -> None:
         if attempt.verdict is Verdict.WELL:

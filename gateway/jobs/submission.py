@@ -159,8 +159,9 @@ class Submission:
 
     async def _attempt(self) -> tuple[Sent, Outcome | None]:
         """Send once. Raises: PlatformUnavailable, before INTENT or while it is known to be unpaid."""
-        tools, call = self._tools, self._plan.calls[self._index]
-        with self._breaker.attempt() as attempt:
+        tools, call, job = self._tools, self._plan.calls[self._index], self._job.record.id
+        await self._breaker.until_decided(job)
+        with self._breaker.attempt(job) as attempt:
             await self._intend()
             sent = await self._step("submit", tools.session.send(call))
             tools.heard(self._platform, "submit", sent)
@@ -172,6 +173,7 @@ class Submission:
         if self._slot.held:
             return
         clock = self._tools.clock
+        await self._breaker.until_decided(self._job.record.id)
         self._breaker.check()
         try:
             waiting = clock.within(self._deadline - clock.now(), self._slot.take(first=self._written))

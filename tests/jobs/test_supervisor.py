@@ -13,6 +13,7 @@ from gateway.domain.errors import (
     KeyReused,
     Moderated,
     Paid,
+    PlatformBusy,
     PlatformOutOfCredits,
     PlatformUnavailable,
     QueueFull,
@@ -25,7 +26,7 @@ from gateway.stores.contract import Made
 from gateway.upstream.session import MaybeSent, NotSent
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.customer import until
-from tests.fakes.vendor import PENDING, READY, TAKEN, Vendor, Works
+from tests.fakes.vendor import PENDING, READY, TAKEN, Said, Vendor, Works
 
 
 class Gate:
@@ -332,6 +333,28 @@ async def test_the_breaker_opens_by_itself() -> None:
     await handle.job.until_finished()
     assert isinstance(handle.job.results[0], Made)
     assert works.breakers.states()["toy"].state is State.CLOSED
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+@pytest.mark.parametrize(("submits", "made"), [([TAKEN], 4), ([Failed(PlatformBusy("429")), TAKEN], 4)])
+async def test_a_job_of_several_as_the_probe(slots: int, submits: list[Said], made: int) -> None:
+    """The first submission is the probe, the others wait for what comes of it: the breaker takes no picture away."""
+    works = Works(Vendor(submits=submits), slots=slots)
+    await trip(works)
+    works.breakers.of("toy")._until = 0.0
+    handle = await works.supervisor.start(works.order(n=4))
+    await handle.job.until_finished()
+    assert sum(isinstance(result, Made) for result in handle.job.results) == made
+
+
+async def test_a_job_of_several_as_a_probe_that_fails() -> None:
+    """One call is sent, and all four say that nothing was charged."""
+    works = Works(Vendor(submits=[Failed(PlatformOutOfCredits("402"))]), slots=4)
+    await trip(works)
+    works.breakers.of("toy")._until = 0.0
+    handle = await works.supervisor.start(works.order(n=4))
+    await handle.job.until_finished()
+    assert next_may_try(handle.job.results) and works.vendor.asked["submit"] == 1
 
 
 async def test_the_next_platform() -> None:
