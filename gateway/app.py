@@ -15,6 +15,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.chain.connection import runner
+from gateway.chain.doorman import Doorkeeping
+from gateway.chain.gate import Crowding, affordable
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
 from gateway.config.schema import Config, Listener
@@ -139,13 +141,15 @@ class Gateway:
             retention_s=config.results.retention,
             crashed=lambda error: log.error("submission crashed", exc_info=error),
         )
+        self.door = Doorkeeping.of(config.auth, config.clients, config.signature, prefix=config.route_prefix)
         self.public = chained(
-            config.auth,
+            lambda: self.door,
             self.rules,
             self.metrics,
             limits=self.limits,
             moderation_code=config.errors.moderation_code,
             now=clock.now,
+            wall=clock.wall,
             new_id=new_id,
         )
         self._paths(self.public)
@@ -159,8 +163,8 @@ class Gateway:
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
-            self.admin_url = await self._listen(self.admin, self.config.admin)
-            self.url = await self._listen(self.public, self.config.listen)
+            self.admin_url = await self._listen(self.admin, self.config.admin, lambda: Crowding(affordable()))
+            self.url = await self._listen(self.public, self.config.listen, lambda: self.door.crowding)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -219,8 +223,8 @@ class Gateway:
             for method in methods.split():
                 resource.add_route(method, handler, expect_handler=leave_expect)
 
-    async def _listen(self, app: web.Application, listener: Listener) -> str:
-        run = runner(app)
+    async def _listen(self, app: web.Application, listener: Listener, crowding: Callable[[], Crowding]) -> str:
+        run = runner(app, crowding=crowding)
         await run.setup()
         self._stack.push_async_callback(run.cleanup)
         await web.TCPSite(run, listener.host, listener.port, backlog=1024).start()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.chain.settings import AuthSettings, ErrorSettings
+from gateway.chain.settings import AuthSettings, ClientSettings, ErrorSettings, SignatureSettings
 from gateway.domain.hosts import is_loopback
 from gateway.domain.secret import Secret
 from gateway.domain.settings import BaseUrl, Settings
@@ -61,6 +61,8 @@ class Config(Settings):
         default="", description="Put before every public path, such as /images"
     )
     auth: AuthSettings = Field(default_factory=AuthSettings)
+    clients: ClientSettings = Field(default_factory=ClientSettings)
+    signature: SignatureSettings = Field(default_factory=SignatureSettings)
     platforms: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], PlatformSettings] = Field(
         default_factory=dict, description="Accounts at platforms, by an id of your own"
     )

@@ -1,5 +1,6 @@
 """
-Passing a request on and its answer back, as streams: at no time is more held than the two sockets' buffers.
+Passing a request on and its answer back, as streams: at no time is more held than the two sockets' buffers, and of a
+signed request its last bytes.
 
 What is read is written at once, and nothing more is read until it is written. Nothing is decoded, followed, remembered
 or repeated, except that the client library sends a GET once more when a kept connection turns out to be dead.
@@ -17,6 +18,7 @@ from aiohttp import ClientConnectorError, ConnectionTimeoutError, HttpVersion11,
 from yarl import URL
 
 from gateway.domain.blob import Blob
+from gateway.domain.duty import Duty
 from gateway.domain.errors import AnswerLost, GatewayError, Paid, PlatformError, PlatformTimeout, PlatformUnreachable
 from gateway.platforms.openai import OpenAi
 from gateway.telemetry.catalogue import Catalogue
@@ -83,6 +85,7 @@ class Relay:
         *,
         body: Blob | None = None,
         invite: Invite | None = None,
+        duty: Duty | None = None,
     ) -> web.StreamResponse:
         """
         The platform's answer, already passed on.
@@ -91,12 +94,18 @@ class Relay:
             rest: raw path and query after `/v1/`.
             body: the request's body, when it has been received before; else it is read from the request.
             invite: called before the request's body is read, to answer `Expect: 100-continue`.
+            duty: what is owed for reading it. Until it is fulfilled the platform gets no complete request.
 
-        Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, TooSlow, InternalError;
+        Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, TooSlow, BadSignature, InternalError;
         ConnectionError when the client does not take the answer. After a fault in mid-answer the client's connection
         is closed. Cancelling closes the connection to the platform.
         """
-        upload = Upload(request, body, invite, self._stall_s)
+        async with Upload(request, body, invite, self._stall_s, duty) as upload:
+            return await self._forward(request, platform, rest, upload, body)
+
+    async def _forward(
+        self, request: web.Request, platform: OpenAi, rest: str, upload: Upload, body: Blob | None
+    ) -> web.StreamResponse:
         headers = hop.towards_platform(request.headers, platform.next_key())
         if body is not None:
             headers[hdrs.CONTENT_LENGTH] = str(body.length)
@@ -114,6 +123,7 @@ class Relay:
             raise upload.fault or _fault(error, platform, request.method, sent=upload.complete) from None
         self._catalogue.upstream_responses(platform.name, "relay", str(upstream.status)).inc()
         try:
+            upload.check(upstream.status)
             return await self._pass_back(upstream, request, platform)
         finally:
             # Reuses the connection after a complete answer, and closes it after anything else.
