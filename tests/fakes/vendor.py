@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from gateway.domain.blob import Blob, Link
 from gateway.domain.edit import Edit, OutputFormat, ResponseFormat
-from gateway.domain.egress import DIRECT
+from gateway.domain.egress import DIRECT, Egress
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Finished, Outcome, Ticket, Working
 from gateway.domain.target import JobTarget
@@ -93,7 +93,7 @@ class Vendor:
             raise told
         return Answered(Answer(200, cast(Any, {"outcome": told}), b"")) if isinstance(told, Outcome) else told
 
-    async def fetch(self, link: Link, private: PrivateHosts) -> Blob:
+    async def fetch(self, link: Link, private: PrivateHosts, egress: Egress) -> Blob:
         await self._step("collect")
         told = _next(self._fetches) if self._fetches else MemoryBlob()
         if isinstance(told, Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import cycle
 
+from gateway.domain.egress import Egress
 from gateway.domain.secret import Secret
 from gateway.platforms.openai.settings import OpenAiSettings
 
@@ -17,6 +18,7 @@ class OpenAi:
         self.name = name
         base = settings.base_url.rstrip("/")
         self.base_url = base if base.count("/") > 2 else base + "/v1"
+        self.egress = Egress.of(settings.proxy, settings.ca_file)
         self._keys = cycle(settings.api_keys)
 
     def next_key(self) -> Secret:
