@@ -27,6 +27,7 @@ from gateway.handlers.models import Listed, ModelsHandler
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.jobs import join
+from gateway.jobs.account import Accounts
 from gateway.jobs.clock import Clock
 from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
@@ -113,6 +114,7 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
+        self.accounts = Accounts(self.platforms.values, self.session, self.metrics, clock, chance)
         self.supervisor = Supervisor(
             Tools(
                 session=self.session,
@@ -125,6 +127,7 @@ class Gateway:
                 chance=chance,
                 paces=lambda platform, model: paces[platform.name, model],
                 job_max_age_s=config.jobs.job_max_age,
+                empty=self.accounts.doubt,
             ),
             new_id=lambda: f"job_{new_id()}",
             owner=1,
@@ -150,6 +153,7 @@ class Gateway:
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
+            self._stack.push_async_callback(_stop, asyncio.create_task(self.accounts.watch(), name="accounts"))
             self.admin_url = await self._listen(self.admin, self.config.admin)
             self.url = await self._listen(self.public, self.config.listen)
         except BaseException:

@@ -61,8 +61,9 @@ class Vendor:
         submits: Iterable[Said] = (TAKEN,),
         polls: Iterable[Said] = (READY,),
         fetches: Iterable[Blob | Exception] = (),
+        probes: Iterable[Said] = (),
     ) -> None:
-        self.says = {"submit": list(submits), "poll": list(polls)}
+        self.says = {"submit": list(submits), "poll": list(polls), "probe": list(probes)}
         self._fetches = list(fetches)
         self.asked = Counter[str]()
         self.before: Callable[[str], Any] = lambda _step: None
@@ -75,7 +76,8 @@ class Vendor:
         return Call("probe", "GET", "https://toy.example/credits")
 
     def read_probe(self, answer: Answer) -> Health:
-        return Health(answer.status == 200, "")
+        """A body of digits is what is left on the account."""
+        return Health(answer.status == 200, "", float(answer.body) if answer.body else None)
 
     def poll(self, ticket: Ticket) -> Call:
         return Call("poll", "GET", ticket.polling_url)
@@ -152,7 +154,15 @@ class SlowLedger(MemoryLedger):
 class Works:
     """A supervisor and its tools around one vendor."""
 
-    def __init__(self, vendor: Vendor, *, slots: int = 2, max_age_s: float = 900.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        vendor: Vendor,
+        *,
+        slots: int = 2,
+        max_age_s: float = 900.0,
+        clock: Clock | None = None,
+        empty: Callable[[], None] = lambda: None,
+    ) -> None:
         self.vendor, self.clock = vendor, clock or fast_clock(1000.0)
         self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now), Shelf(), Catalogue()
         self.slots = MemorySlots({"toy": slots})
@@ -169,6 +179,7 @@ class Works:
             chance=lambda: 0.5,
             paces=lambda _platform, _model: pace,
             job_max_age_s=max_age_s,
+            empty=empty,
         )
         ids = itertools.count(1)
         self.bugs: list[Exception] = []
