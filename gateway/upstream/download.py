@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.domain.blob import Link
-from gateway.domain.egress import DIRECT, Egress
+from gateway.domain.egress import Egress
 from gateway.domain.errors import OutOfRoom
 from gateway.domain.hosts import PrivateHosts, read_foreign
 from gateway.domain.size import Pixels
@@ -57,7 +57,7 @@ class Download:
         await self._public.close()
         await self._private.close()
 
-    async def fetch(self, link: Link, private: PrivateHosts, egress: Egress = DIRECT) -> SpooledBlob:
+    async def fetch(self, link: Link, private: PrivateHosts, egress: Egress) -> SpooledBlob:
         """The whole picture. Raises: FetchFailed."""
         url = read_foreign(link.url)
         if url is None:

@@ -88,24 +88,31 @@ class ConnectProxy:
             writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno".encode())
             await writer.drain()
             return
-        host, _, port = self._routes[target].rpartition(":")
-        onward, away = await asyncio.open_connection(host, int(port))
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        ways = (
-            asyncio.ensure_future(self._pass(reader, away, self.seen)),
-            asyncio.ensure_future(self._pass(onward, writer, bytearray())),
-        )
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            away.close()
+        await forward(self._routes[target], reader, writer, self.seen)
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, kept: bytearray) -> None:
-        with suppress(ConnectionError):
-            while data := await source.read(65536):
+
+async def forward(
+    place: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: bytearray | None = None
+) -> None:
+    """Pass bytes both ways until one side ends; `kept` gets those towards `place`, a `host:port`."""
+    host, _, port = place.rpartition(":")
+    onward, away = await asyncio.open_connection(host, int(port))
+    ways = (asyncio.ensure_future(_pass(reader, away, kept)), asyncio.ensure_future(_pass(onward, writer, None)))
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        for end in (away, writer):
+            end.close()
+
+
+async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter, kept: bytearray | None) -> None:
+    with suppress(ConnectionError):
+        while data := await source.read(65536):
+            if kept is not None:
                 kept += data
-                sink.write(data)
-                await sink.drain()
+            sink.write(data)
+            await sink.drain()

@@ -96,6 +96,7 @@ class Vendor:
         return Answered(Answer(200, cast(Any, {"outcome": told}), b"")) if isinstance(told, Outcome) else told
 
     async def fetch(self, link: Link, private: PrivateHosts, egress: Egress) -> Blob:
+        assert egress == self.egress
         await self._step("collect")
         told = _next(self._fetches) if self._fetches else MemoryBlob()
         if isinstance(told, Exception):
