@@ -26,7 +26,7 @@ HOST = "api.vendor.example"
 async def test_an_edit(
     bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Submission and probe in tunnels that show no key, what is listed as insecure past them; no password in the log."""
+    """Submission and probe in tunnels that show no key, what is listed as insecure past them; no password is logged."""
     authority = Authority(tmp_path / "authority")
 
     async def vendor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
