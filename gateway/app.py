@@ -29,6 +29,7 @@ from gateway.handlers.models import Listed, ModelsHandler
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.jobs import join
+from gateway.jobs.account import Accounts
 from gateway.jobs.breaker import Breaker, Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.pace import Pace, Prior
@@ -121,6 +122,7 @@ class Gateway:
         self.breakers = Breakers(config.jobs.breaker, clock.now, self._watch)
         for platform in self.platforms.values():
             self.breakers.of(platform.account)
+        self.accounts = Accounts(self.platforms.values, self.session, self.metrics, clock, chance)
         self.supervisor = Supervisor(
             Tools(
                 session=self.session,
@@ -135,6 +137,7 @@ class Gateway:
                 chance=chance,
                 paces=lambda platform, model: paces[platform.name, model],
                 job_max_age_s=config.jobs.job_max_age,
+                empty=self.accounts.doubt,
             ),
             new_id=lambda: f"job_{new_id()}",
             owner=1,
@@ -163,6 +166,7 @@ class Gateway:
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
+            self._stack.push_async_callback(_stop, asyncio.create_task(self.accounts.watch(), name="accounts"))
             self.admin_url = await self._listen(self.admin, self.config.admin, lambda: Crowding(affordable()))
             self.url = await self._listen(self.public, self.config.listen, lambda: self.door.crowding)
         except BaseException:

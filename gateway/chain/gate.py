@@ -17,11 +17,13 @@ from gateway.domain.errors import OutOfRoom
 # A proxy on this machine brings everybody's connections; another program on it could do worse than connect.
 THIS_MACHINE = ("127.0.0.0/8", "::1")
 RETRY_AFTER_S = 5.0
+MOST = 2000
 
 
 def affordable() -> int:
     """As many as leave every second file descriptor to the rest of the gateway."""
-    return min(2000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST if allowed == resource.RLIM_INFINITY else min(MOST, allowed // 2)
 
 
 @dataclass(frozen=True, slots=True)

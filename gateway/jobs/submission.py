@@ -20,6 +20,7 @@ from gateway.domain.errors import (
     Paid,
     PlatformBusy,
     PlatformError,
+    PlatformOutOfCredits,
     PlatformUnreachable,
     QueueFull,
     ResultLost,
@@ -78,6 +79,8 @@ class Submission:
             return made
         except GatewayError as error:
             fault, outcome = error, error.code
+            if isinstance(error, PlatformOutOfCredits):
+                self._tools.empty()
             await self._failed(error)
             raise
         except asyncio.CancelledError:

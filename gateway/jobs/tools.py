@@ -19,7 +19,10 @@ from gateway.upstream.session import Answered, Sent, Session
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model."""
+    """
+    Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `empty` is called when a platform
+    says that an account has no credits left.
+    """
 
     session: Session
     download: Download
@@ -33,6 +36,7 @@ class Tools:
     chance: Callable[[], float]
     paces: Callable[[Platform, str], Pace]
     job_max_age_s: float
+    empty: Callable[[], None] = lambda: None
 
     def jitter(self, longest_s: float) -> float:
         """Between half of `longest_s` and all of it."""

@@ -76,6 +76,8 @@ class Catalogue:
         self.upstream_responses = count(
             "upstream_responses_total", "Answers of vendors, by status; 0 when none came", "platform", "call", "status"
         )
+        # No series before the first answer: an account nobody could ask about is not an empty one.
+        self.platform_credits = gauge("platform_credits", "Credits left on the account, when last told", "platform")
         self.images = count("images_total", "Pictures delivered", "platform", "model")
         self.image_bytes = count("image_bytes_total", "Picture bytes received and delivered", "direction")
         for direction in ("received", "delivered"):

@@ -14,7 +14,7 @@ import socket
 import struct
 
 import aiohttp
-from aiohttp import ClientConnectorError, ConnectionTimeoutError, HttpVersion11, hdrs, web
+from aiohttp import ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError, HttpVersion11, hdrs, web
 from yarl import URL
 
 from gateway.domain.blob import Blob
@@ -23,6 +23,8 @@ from gateway.domain.errors import AnswerLost, GatewayError, Paid, PlatformError,
 from gateway.platforms.openai import OpenAi
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream import hop
+from gateway.upstream.egress import leaving
+from gateway.upstream.session import complete
 from gateway.upstream.upload import Invite, Upload
 from gateway.upstream.watch import Watch
 from gateway.wire.call import Answer
@@ -109,18 +111,22 @@ class Relay:
         headers = hop.towards_platform(request.headers, platform.next_key())
         if body is not None:
             headers[hdrs.CONTENT_LENGTH] = str(body.length)
+        tracker, url = aiohttp.UploadTracker(), URL(platform.url(rest), encoded=True)
         try:
             upstream = await self._session.request(
                 request.method,
-                URL(platform.url(rest), encoded=True),
+                url,
                 headers=headers,
                 data=None if upload.empty else upload.chunks(),
                 allow_redirects=False,
+                upload_tracker=tracker,
+                **leaving(platform.egress, url),
             )
         except NETWORK as error:
             self._catalogue.upstream_responses(platform.name, "relay", "0").inc()
             # Without its cause: the library's texts quote the client's query, and its objects hold the key.
-            raise upload.fault or _fault(error, platform, request.method, sent=upload.complete) from None
+            sent = upload.complete and complete(tracker)
+            raise upload.fault or _fault(error, platform, request.method, sent=sent) from None
         self._catalogue.upstream_responses(platform.name, "relay", str(upstream.status)).inc()
         try:
             upload.check(upstream.status)
@@ -141,12 +147,13 @@ class Relay:
             "Accept-Encoding": "identity",
             "User-Agent": "image-gateway",
         }
+        url = URL(platform.url(rest), encoded=True)
         status, body = 0, bytearray()
         try:
             async with (
                 asyncio.timeout(within_s),
                 self._session.get(
-                    URL(platform.url(rest), encoded=True), headers=headers, allow_redirects=False
+                    url, headers=headers, allow_redirects=False, **leaving(platform.egress, url)
                 ) as upstream,
             ):
                 status = upstream.status
@@ -205,6 +212,11 @@ def _fault(error: Exception, platform: OpenAi, method: str, *, sent: bool) -> Ga
     detail = type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         detail += f": {error.strerror}"
+    if isinstance(error, ClientHttpProxyError):
+        return PlatformUnreachable(
+            f"The proxy on the way to platform {platform.name!r} let no connection through.",
+            detail=f"{detail}: the proxy answered {error.status}",
+        )
     if isinstance(error, ConnectionTimeoutError):
         return PlatformTimeout(f"Platform {platform.name!r} did not take a connection in time.", detail=detail)
     if isinstance(error, ClientConnectorError):

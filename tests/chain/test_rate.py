@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.app import Gateway
-from gateway.chain import auth
+from gateway.chain import doorman
 from gateway.chain.errors import errors
 from gateway.chain.rate import rate
 from gateway.chain.story import finish_headers, story
@@ -172,7 +172,7 @@ async def test_through_the_whole_gateway(
 ) -> None:
     """An edit uses a request, its pictures and a job; a job that is refused says which limit, unpaid."""
     allowance = Allowance(requests=50, images=3, jobs=2, credits_day=500.0)
-    monkeypatch.setattr(auth, "LOCAL", Caller("local", allowance=allowance))
+    monkeypatch.setattr(doorman, "LOCAL", Caller("local", allowance=allowance))
     customer = Customer(gateway := await start_gateway(bfl), client)
     reply = await customer.edit("make it blue", n=2)
     assert len(reply.pictures) == 2

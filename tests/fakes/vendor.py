@@ -11,7 +11,7 @@ from typing import Any, cast
 from gateway.domain.blob import Blob, Link
 from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, OutputFormat, ResponseFormat
-from gateway.domain.egress import DIRECT
+from gateway.domain.egress import DIRECT, Egress
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Finished, Outcome, Ticket, Working
 from gateway.domain.target import JobTarget
@@ -65,8 +65,9 @@ class Vendor:
         submits: Iterable[Said] = (TAKEN,),
         polls: Iterable[Said] = (READY,),
         fetches: Iterable[Blob | Exception] = (),
+        probes: Iterable[Said] = (),
     ) -> None:
-        self.says = {"submit": list(submits), "poll": list(polls)}
+        self.says = {"submit": list(submits), "poll": list(polls), "probe": list(probes)}
         self._fetches = list(fetches)
         self.asked = Counter[str]()
         self.before: Callable[[str], Any] = lambda _step: None
@@ -79,7 +80,8 @@ class Vendor:
         return Call("probe", "GET", "https://toy.example/credits")
 
     def read_probe(self, answer: Answer) -> Health:
-        return Health(answer.status == 200, "")
+        """A body of digits is what is left on the account."""
+        return Health(answer.status == 200, "", float(answer.body) if answer.body else None)
 
     def poll(self, ticket: Ticket) -> Call:
         return Call("poll", "GET", ticket.polling_url)
@@ -97,7 +99,8 @@ class Vendor:
             raise told
         return Answered(Answer(200, cast(Any, {"outcome": told}), b"")) if isinstance(told, Outcome) else told
 
-    async def fetch(self, link: Link, private: PrivateHosts) -> Blob:
+    async def fetch(self, link: Link, private: PrivateHosts, egress: Egress) -> Blob:
+        assert egress == self.egress
         await self._step("collect")
         told = _next(self._fetches) if self._fetches else MemoryBlob()
         if isinstance(told, Exception):
@@ -156,7 +159,15 @@ class SlowLedger(MemoryLedger):
 class Works:
     """A supervisor and its tools around one vendor."""
 
-    def __init__(self, vendor: Vendor, *, slots: int = 2, max_age_s: float = 900.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        vendor: Vendor,
+        *,
+        slots: int = 2,
+        max_age_s: float = 900.0,
+        clock: Clock | None = None,
+        empty: Callable[[], None] = lambda: None,
+    ) -> None:
         self.vendor, self.clock = vendor, clock or fast_clock(1000.0)
         self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now), Shelf(), Catalogue()
         self.slots = MemorySlots({"toy": slots})
@@ -178,6 +189,7 @@ class Works:
             chance=lambda: 0.5,
             paces=lambda _platform, _model: pace,
             job_max_age_s=max_age_s,
+            empty=empty,
         )
         ids = itertools.count(1)
         self.bugs: list[Exception] = []
