@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
-from gateway.handlers.keys import CANDIDATES, STORY
+from gateway.handlers.keys import CANDIDATES, SNAPSHOT, STORY
 from gateway.routing.choose import choose
-from gateway.routing.rules import Facts, Rules
+from gateway.routing.rules import Facts
 
 
-def routing(rules: Rules) -> Middleware:
-    @web.middleware
-    async def routing(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[CANDIDATES] = choose(rules, Facts(request[STORY].route))
-        return await handler(request)
-
-    return routing
+@web.middleware
+async def routing(request: web.Request, handler: Handler) -> web.StreamResponse:
+    request[CANDIDATES] = choose(request[SNAPSHOT].rules, Facts(request[STORY].route))
+    return await handler(request)

@@ -10,18 +10,19 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.chain.errors import NO_ANSWER
 from gateway.dialects.openai import ratelimit
-from gateway.handlers.keys import CALLER, STORY, Story
+from gateway.handlers.keys import CALLER, SNAPSHOT, STORY, Snapshot, Story
 from gateway.telemetry.catalogue import STEPS
 
 log = structlog.get_logger("gateway.access")
 
 
-def story(now: Callable[[], float], new_id: Callable[[], str]) -> Middleware:
-    """`now` is monotonic; `new_id` makes request ids."""
+def story(now: Callable[[], float], new_id: Callable[[], str], snapshot: Callable[[], Snapshot]) -> Middleware:
+    """`now` is monotonic; `new_id` makes request ids; `snapshot` is what is in force, which the request then keeps."""
 
     @web.middleware
     async def story(request: web.Request, handler: Handler) -> web.StreamResponse:
         started, status = now(), NO_ANSWER
+        request[SNAPSHOT] = snapshot()
         resource = request.match_info.route.resource
         told = request[STORY] = Story(id=new_id(), route=(resource and resource.name) or "unmatched")
         try:
