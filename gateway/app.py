@@ -17,13 +17,13 @@ from aiohttp.typedefs import Handler
 from gateway.chain.connection import runner
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
+from gateway.config.offers import offers
 from gateway.config.schema import Config, Listener
-from gateway.domain.target import Terms
 from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
 from gateway.handlers.image_edits import ImageEdits
-from gateway.handlers.models import Listed, ModelsHandler
+from gateway.handlers.models import ModelsHandler
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.jobs import join
@@ -35,7 +35,7 @@ from gateway.jobs.tools import Tools
 from gateway.platforms import registry
 from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
-from gateway.routing.rules import Offer, Rules
+from gateway.routing.rules import Rules
 from gateway.stores.ledger import MemoryLedger
 from gateway.stores.results import SpoolResults
 from gateway.stores.slots import MemorySlots
@@ -69,15 +69,18 @@ class Gateway:
         self.config, self.metrics, self._clock = config, Catalogue(), clock
         self._stack = AsyncExitStack()
         self.platforms: dict[str, Platform] = {}
-        self.openai: OpenAi | None = None
+        self.relays: dict[str, OpenAi] = {}
         for name, settings in config.platforms.items():
             built = registry.build(name, settings)
             if isinstance(built, OpenAi):
-                self.openai = built
+                self.relays[name] = built
             else:
                 self.platforms[name] = built
                 self.metrics.expect(name, built.models)
-        self.rules = Rules.of(config.routes, {name: self._offer(name) for name in config.platforms})
+        # The first one takes every path that no rule mentions.
+        self.openai = next(iter(self.relays.values()), None)
+        every = {name: self.platforms.get(name) or self.relays[name] for name in config.platforms}
+        self.rules = Rules.of(config.routes, offers(every))
         self.spool = Spool(config.memory, config.state_dir / "spool", self._meter)
         self.metrics.memory_budget("limit").set(config.memory.budget)
         self.results = SpoolResults(
@@ -138,6 +141,8 @@ class Gateway:
             moderation_code=config.errors.moderation_code,
             now=clock.now,
             new_id=new_id,
+            prefix=config.route_prefix,
+            chance=chance,
         )
         self._paths(self.public)
         self.admin = health.application(self.wrong, self.metrics.registry)
@@ -194,8 +199,7 @@ class Gateway:
             clock=self._clock,
             answer_within_s=config.jobs.answer_within,
         )
-        listed = [Listed(name, p.owner) for p in self.platforms.values() for name in (*p.models, *p.aliases)]
-        models = ModelsHandler(listed, self.relay, openai, prefix=f"{prefix}/v1")
+        models = ModelsHandler(self.platforms, self.relays, self.relay, prefix=f"{prefix}/v1")
         paths: tuple[tuple[str, str, str, Handler], ...] = (
             ("healthz", "GET HEAD", "/healthz", health.healthz),
             ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),
@@ -217,12 +221,6 @@ class Gateway:
         await web.TCPSite(run, listener.host, listener.port, backlog=1024).start()
         host, port = run.addresses[0][:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-    def _offer(self, name: str) -> Offer:
-        if (platform := self.platforms.get(name)) is None:
-            return Offer(name)
-        names = {model: model for model in platform.models} | dict(platform.aliases)
-        return Offer(name, platform.default_model, names, Terms(platform.defaults))
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)

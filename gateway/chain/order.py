@@ -26,8 +26,13 @@ def chained(
     moderation_code: str,
     now: Callable[[], float],
     new_id: Callable[[], str],
+    prefix: str = "",
+    chance: Callable[[], float] = lambda: 0.0,
 ) -> web.Application:
-    """An application without paths. `now` is monotonic; `new_id` makes the random part of request ids."""
+    """
+    An application without paths. `now` is monotonic; `new_id` makes the random part of request ids; `prefix` stands
+    before every public path; `chance` draws among weighted targets.
+    """
     doorman = Doorman.of(settings)
     chain = (
         story(now, lambda: f"req_{new_id()}"),  # an id and a log line for everything, refused or not
@@ -36,7 +41,9 @@ def chained(
         cors(doorman.origins),  # a preflight carries no key
         auth(doorman),  # before anything is read or chosen
         moderation(moderation_code),  # an outcome, told apart from faults
-        routing(rules),  # candidates from path and caller; the handler asks again with the body
+        routing(
+            rules, prefix=prefix, chance=chance
+        ),  # candidates from path and caller; the handler asks again with the body
     )
     app = web.Application(middlewares=chain)
     app.on_response_prepare.append(finish_headers)

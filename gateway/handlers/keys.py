@@ -13,7 +13,7 @@ from gateway.domain.target import Target
 from gateway.handlers.settings import UploadSettings
 from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
-from gateway.routing.rules import Rules
+from gateway.routing.rules import Facts, Rules
 
 
 @dataclass(slots=True)
@@ -63,4 +63,5 @@ class Snapshot:
 SNAPSHOT = web.RequestKey("snapshot", Snapshot)
 STORY = web.RequestKey("story", Story)
 CALLER = web.RequestKey("caller", Caller)
+FACTS = web.RequestKey("facts", Facts)
 CANDIDATES = web.RequestKey("candidates", tuple[Target, ...])

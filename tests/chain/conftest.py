@@ -60,14 +60,16 @@ async def serve() -> AsyncIterator[Serve]:
             method: str = "*",
             rules: Rules | None = None,
             moderation_code: str = "moderation_blocked",
+            prefix: str = "",
             **auth: Any,
         ) -> Stage:
             catalogue, ids = Catalogue(), count()
             app = chained(
                 AuthSettings.model_validate(auth),
-                rules or Rules({}),
+                rules or Rules(),
                 catalogue,
                 moderation_code=moderation_code,
+                prefix=prefix,
                 now=time.monotonic,
                 new_id=lambda: str(next(ids)),
             )

@@ -11,9 +11,11 @@ import orjson
 from aiohttp import web
 
 from gateway.dialects.openai import errors as dialect
+from gateway.domain.caller import Caller
 from gateway.domain.errors import GatewayError
-from gateway.handlers.keys import STORY, Story
+from gateway.handlers.keys import CALLER, STORY, Story
 from gateway.platforms.openai import OpenAi, OpenAiSettings
+from gateway.routing.rules import NOBODY
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.relay import Relay
 
@@ -22,8 +24,9 @@ KEYS = ("sk-pool-one", "sk-pool-two")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def platform(base_url: str, keys: tuple[str, ...] = KEYS) -> OpenAi:
-    return OpenAi("openai", OpenAiSettings.model_validate({"kind": "openai", "api_keys": keys, "base_url": base_url}))
+def platform(base_url: str, keys: tuple[str, ...] = KEYS, name: str = "openai", **more: object) -> OpenAi:
+    written = {"kind": "openai", "api_keys": keys, "base_url": base_url, **more}
+    return OpenAi(name, OpenAiSettings.model_validate(written))
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Front:
     url: str
     port: int
     catalogue: Catalogue
+    caller: Caller = NOBODY
     stories: list[Story] = field(default_factory=list)
     faults: list[BaseException] = field(default_factory=list)
 
@@ -62,6 +66,7 @@ async def front(routes: Callable[[Relay], list[web.RouteDef]], **times: float) -
     @web.middleware
     async def chain(request: web.Request, handler: Handler) -> web.StreamResponse:
         told = request[STORY] = Story("req_1")
+        request[CALLER] = made.caller
         made.stories.append(told)
         try:
             return await handler(request)
