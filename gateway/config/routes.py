@@ -9,15 +9,15 @@ from gateway.config.offers import offers
 from gateway.config.problem import KeyPath
 from gateway.platforms import registry
 from gateway.routing.facts import Kind
-from gateway.routing.match import possible_kinds
 from gateway.routing.offer import JobOffer, Offer
+from gateway.routing.possible import asked_in_vain, possible_kinds
 from gateway.routing.rules import Rules
 from gateway.routing.settings import RouteSettings, RuleSettings, TargetSettings, split_entry
 
 Problem = tuple[KeyPath, str]
 
 LISTS = {"edits": Kind.EDIT, "generations": Kind.GENERATION}
-MAKES = {Kind.EDIT: "edits", Kind.GENERATION: "makes pictures from text", None: "relays"}
+MAKES = {Kind.EDIT: "edits", Kind.GENERATION: "makes pictures from text"}
 
 
 def check_routes(platforms: Mapping[str, Any], routes: RouteSettings) -> Iterator[Problem]:
@@ -43,6 +43,8 @@ def _check_rules(offered: Mapping[str, Offer], routes: RouteSettings) -> Iterato
         if rule.name in names:
             yield (*path, "name"), f"another rule is called {rule.name!r}; names are unique"
         names.add(rule.name)
+        for key, text in asked_in_vain(rule.match):
+            yield (*path, "match", key), text
         for place, target in enumerate(rule.to):
             for key, text in _check_target(offered, rule, target):
                 yield (*path, "to", place, key), text
@@ -53,7 +55,7 @@ def _check_target(
 ) -> Iterator[tuple[str, str]]:
     kinds = possible_kinds(rule.match)
     yield from _check(offered, target.platform, target.model, kinds)
-    if not isinstance(offered.get(target.platform), JobOffer) and not kinds - {None}:
+    if kinds == {None} and not isinstance(offered.get(target.platform), JobOffer):
         for key in ("model", "defaults", "overrides", "pins"):
             if getattr(target, key):
                 yield key, "is about requests for pictures; what this rule is for is relayed as it is"
@@ -69,10 +71,12 @@ def _check(
     if not isinstance(offer, JobOffer):
         return
     menus = [menu for kind, menu in offer.menus.items() if kind in kinds]
-    wanted = " or ".join(MAKES[kind] for kind in (*Kind, None) if kind in kinds)
-    if not menus:
+    wanted = " or ".join(words for kind, words in MAKES.items() if kind in kinds)
+    if kinds == {None}:
+        yield "platform", f"{platform} makes pictures; what this rule is for is relayed"
+    elif kinds and not menus:
         yield "platform", f"{platform} has no model that {wanted}"
-    elif model is not None and not any(model in menu.names for menu in menus):
+    elif kinds and model is not None and not any(model in menu.names for menu in menus):
         known = ", ".join(dict.fromkeys(name for menu in menus for name in menu.names))
         why = f"does not do what this is for ({wanted})" if model in offer.names else "is no model"
         yield "model", f"{model!r} {why} of {platform}; known: {known}"

@@ -7,7 +7,7 @@ The handler may be cancelled with its client at any point; the job it started li
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ from gateway.domain.errors import InvalidField, MethodNotAllowed, PlatformNotCon
 from gateway.domain.target import JobTarget, RelayTarget
 from gateway.handlers.answer import Answerer
 from gateway.handlers.hold import hold, is_form
-from gateway.handlers.keys import CALLER, CANDIDATES, STORY
+from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, STORY
 from gateway.handlers.receive import Limits, receive
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.settings import UploadSettings
@@ -28,7 +28,8 @@ from gateway.jobs.job import Order
 from gateway.jobs.supervisor import JobHandle, Supervisor
 from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose
-from gateway.routing.rules import Facts, Rules
+from gateway.routing.facts import Facts
+from gateway.routing.rules import Rules
 from gateway.stores.contract import ReplySpec
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
@@ -74,7 +75,8 @@ class ImageEdits:
         if undecided:
             held = await hold(request, self.spool, self.uploads.pace)
             try:
-                target = choose(self.rules, Facts(told.route, held.model, read=True))[0]
+                facts = request[FACTS]
+                target = choose(self.rules, replace(facts, model=facts.model or held.model, read=True))[0]
                 if isinstance(target, RelayTarget):
                     told.steps["read"] = self.clock.now() - started
                     return await self.relay(request, body=held.raw)
@@ -87,7 +89,7 @@ class ImageEdits:
         self.metrics.image_bytes("received").inc(sum(blob.length for blob in received.blobs))
         try:
             edit = read_edit(received.form)
-            target = choose(self.rules, Facts(told.route, edit.model, read=True))[0]
+            target = choose(self.rules, facts_of(request[FACTS], edit))[0]
             assert isinstance(target, JobTarget)
             order = self._order(request, edit, target, key, began)
         except BaseException:
@@ -136,6 +138,22 @@ class ImageEdits:
         finally:
             # After a complete delivery this does nothing.
             handle.abandon()
+
+
+def facts_of(facts: Facts, edit: Edit) -> Facts:
+    """
+    What is known once the body is read; a picture that is only linked to has no size yet. A deployment of Azure's in
+    the path stands over the field.
+    """
+    return replace(
+        facts,
+        model=facts.model or edit.model,
+        read=True,
+        n=edit.n,
+        images=len(edit.images),
+        mask=edit.mask is not None,
+        pixels=max((image.pixels.count for image in edit.images if not isinstance(image, Link)), default=0),
+    )
 
 
 def idempotency_key(request: web.Request) -> str | None:

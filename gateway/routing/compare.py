@@ -45,6 +45,11 @@ class Comparison:
     def holds(self, number: int) -> bool:
         return self.lowest <= number and (self.highest is None or number <= self.highest)
 
+    def meets(self, other: Comparison) -> bool:
+        """True when some number satisfies both."""
+        highest = [each.highest for each in (self, other) if each.highest is not None]
+        return max(self.lowest, other.lowest) <= min(highest, default=max(self.lowest, other.lowest))
+
     def covers(self, other: Comparison) -> bool:
         """True when this holds wherever the other does."""
         if self.highest is not None and (other.highest is None or other.highest > self.highest):

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 from gateway.routing.compare import Comparison
-from gateway.routing.facts import PATHS, Facts, Kind
+from gateway.routing.facts import Facts, Kind
+from gateway.routing.possible import possible_kinds
 from gateway.routing.settings import MatchSettings
 
 
@@ -168,18 +169,6 @@ class Match:
             any(mine.covers(theirs) for theirs in other.conditions if theirs.key == mine.key)
             for mine in self.conditions
         )
-
-
-def possible_kinds(settings: MatchSettings) -> frozenset[Kind | None]:
-    """What a rule can be about, judged by its `kind` and `path`."""
-    kinds = frozenset(
-        kind
-        for kind, path in PATHS.items()
-        if settings.kind in (None, kind)
-        and (not settings.path or any(fnmatchcase(path, glob) for glob in settings.path))
-    )
-    exact = settings.path and all(glob in PATHS.values() for glob in settings.path)
-    return kinds if settings.kind or exact else kinds | {None}
 
 
 def _conditions(settings: MatchSettings) -> Iterator[Condition]:

@@ -63,9 +63,8 @@ class RelayOption:
             return (self._plain(),)
         names = (self._forced,) if self._forced else (self._meant, self.offer.fallback, *self.offer.names.values())
         sent = dict.fromkeys(name for name in names if name and self.offer.allows(facts.caller, name))
-        if self._forced:
-            return tuple(self._target(model) for model in (*sent, None)) if sent else ()
-        return (self._target(None), *map(self._target, sent))
+        unchanged = () if self._forced else (self._target(None),)
+        return (*unchanged, *map(self._target, sent))
 
     def serve(self, facts: Facts, family: Family | None) -> RelayTarget | Skipped:
         """Once the body is read: the target, or why there is none. `family` is what the client prefers."""
@@ -81,7 +80,7 @@ class RelayOption:
         used = sent or word
         if used is not None and not offer.allows(facts.caller, used):
             return Skipped(offer.platform, f"{used[:64]} is not allowed", forbidden=True)
-        return self._plain() if facts.kind is None else self._target(None if sent == word else sent)
+        return self._plain() if facts.kind is None else self._target(sent)
 
     def _sent(self, word: str | None) -> str | None:
         """The model's name there, when the configuration knows it; None leaves the request as it is."""

@@ -38,8 +38,12 @@ class Rule:
             return "it may be needed for a second platform"
         if relays and facts.caller.models:
             return "the key allows certain models"
-        if relays and facts.kind is not None and relays[0].rewrites:
+        if facts.kind is None or not relays:
+            return ""
+        if relays[0].rewrites:
             return "model or fields may be changed"
+        if facts.caller.allowance.images is not None or facts.caller.allowance.megapixels is not None:
+            return "the key allows a number of pictures"
         return ""
 
 

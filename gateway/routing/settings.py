@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator
 
 from gateway.domain.settings import Settings
 from gateway.domain.target import MaskPolicy, OversizePolicy
@@ -25,8 +25,8 @@ def _listed(value: Any) -> Any:
 def _spelled_out(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    platform, model = split_entry(value)
-    return {"platform": platform} | ({} if model is None else {"model": model})
+    platform, slash, model = value.partition("/")
+    return {"platform": platform} | ({"model": model} if slash else {})
 
 
 def _as_text(value: Any) -> Any:
@@ -68,7 +68,9 @@ class TargetSettings(Settings):
 
     platform: str = Field(description="A platform's id")
     model: str | None = Field(
-        default=None, description="A model or alias; from a relay this one is asked for, whatever the client named"
+        default=None,
+        min_length=1,
+        description="A model or alias; from a relay this one is asked for, whatever the client named",
     )
     weight: float | None = Field(
         default=None, gt=0, le=1e6, description="Share of requests for which this is the first among weighted targets"
@@ -90,9 +92,19 @@ class RuleSettings(Settings):
         description="Its name in logs and in `gateway route`"
     )
     match: MatchSettings = Field(default_factory=MatchSettings, description="Left out, it matches everything")
-    to: tuple[Target, ...] = Field(min_length=1, description="The first is used, the others when it cannot be reached")
+    to: tuple[Target, ...] = Field(
+        description="The first is used, the others when it cannot be reached", json_schema_extra={"minItems": 1}
+    )
     mask: MaskPolicy | None = Field(default=None, description="Instead of routes.mask")
     oversize: OversizePolicy | None = Field(default=None, description="Instead of routes.oversize")
+
+    @field_validator("to")
+    @classmethod
+    def _leads_somewhere(cls, to: tuple[TargetSettings, ...]) -> tuple[TargetSettings, ...]:
+        """Not `min_length`, which counts targets without those that have a mistake of their own."""
+        if not to:
+            raise ValueError("should name at least one target")
+        return to
 
 
 class RouteSettings(Settings):

@@ -91,7 +91,7 @@ def test_a_fallback_is_what_a_flux_model_becomes() -> None:
     assert brief(choose(edits("bfl", "azure"), edit("kontext-pro"))) == ["bfl/kontext-pro", "azure/gpt-image-1"]
     assert brief(choose(edits("azure"), edit("flux-2-pro"))) == ["azure/gpt-image-1"]
     assert brief(choose(edits("azure"), edit("pictures"))) == ["azure/gpt-image-1"]
-    assert brief(choose(edits("azure"), edit("gpt-image-2"))) == ["azure"]
+    assert brief(choose(edits("azure"), edit("gpt-image-2"))) == ["azure/gpt-image-2"]
 
 
 def test_a_pinned_relay_is_asked_for_nothing_else() -> None:
@@ -102,7 +102,7 @@ def test_a_pinned_relay_is_asked_for_nothing_else() -> None:
 
 def test_relays_beside_each_other() -> None:
     """The one that is known for the model first; what is known for one is not sent to the other."""
-    assert brief(choose(edits("openai", "azure"), edit("gpt-image-2"))) == ["azure"]
+    assert brief(choose(edits("openai", "azure"), edit("gpt-image-2"))) == ["azure/gpt-image-2"]
     assert brief(choose(edits("openai", "azure"), edit("dall-e-3"))) == ["openai", "azure"]
 
 
