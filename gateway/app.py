@@ -26,7 +26,7 @@ from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
 from gateway.handlers.image_edits import ImageEdits
 from gateway.handlers.keys import Snapshot
-from gateway.handlers.models import Listed, ModelsHandler
+from gateway.handlers.models import ModelsHandler
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.jobs import join
@@ -68,7 +68,7 @@ class Gateway:
         chance: Callable[[], float] = random.random,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(18),
     ) -> None:
-        self.config, self.metrics, self._clock = config, Catalogue(), clock
+        self.config, self.metrics, self._clock, self._chance = config, Catalogue(), clock, chance
         self._stack = AsyncExitStack()
         self.snapshot = snapshot(config)
         self.spool = Spool(config.memory, config.state_dir / "spool", self._meter)
@@ -129,6 +129,8 @@ class Gateway:
             now=clock.now,
             wall=clock.wall,
             new_id=new_id,
+            prefix=config.route_prefix,
+            chance=chance,
         )
         self._paths(self.public)
         self._expect(self.snapshot)
@@ -182,8 +184,14 @@ class Gateway:
 
     def _paths(self, app: web.Application) -> None:
         config, prefix = self.config, self.config.route_prefix
-        openai = next(iter(self.snapshot.relays.values()), None)
-        relay = RelayHandler(self.relay, openai, prefix=f"{prefix}/v1")
+        relay = RelayHandler(
+            relay=self.relay,
+            spool=self.spool,
+            breakers=self.breakers,
+            metrics=self.metrics,
+            chance=self._chance,
+            prefix=prefix,
+        )
         answerer = Answerer(
             results=self.results,
             metrics=self.metrics,
@@ -199,8 +207,7 @@ class Gateway:
             metrics=self.metrics,
             clock=self._clock,
         )
-        listed = [Listed(name, p.owner) for p in self.snapshot.platforms.values() for name in (*p.models, *p.aliases)]
-        models = ModelsHandler(listed, self.relay, openai, prefix=f"{prefix}/v1")
+        models = ModelsHandler(relay)
         paths: tuple[tuple[str, str, str, Handler], ...] = (
             ("healthz", "GET HEAD", "/healthz", health.healthz),
             ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),

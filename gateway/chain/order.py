@@ -33,6 +33,8 @@ def chained(
     now: Callable[[], float],
     wall: Callable[[], float],
     new_id: Callable[[], str],
+    prefix: str = "",
+    chance: Callable[[], float] = lambda: 0.0,
 ) -> web.Application:
     """
     An application without paths.
@@ -41,6 +43,7 @@ def chained(
         snapshot: what is in force; each request keeps the one it came with.
         door: what the door goes by, asked for each request; what is remembered of clients outlives it.
         now: monotonic seconds.  wall: wall time in seconds.  new_id: makes the random part of request ids.
+        prefix: stands before every public path.  chance: draws among weighted targets.
     """
     guesses, replays = Guesses(now), Replays()
     chain = (
@@ -53,7 +56,7 @@ def chained(
         signed(lambda: door().signature, replays, wall),  # a stranger's signature is not worth a digest
         rate(limits, catalogue),  # by caller, and not for a request that nobody signed
         moderation,  # an outcome, told apart from faults
-        routing,  # candidates from path and caller; the handler asks again with the body
+        routing(prefix, chance),  # candidates by path and caller; the handler asks again with the body
     )
     app = web.Application(middlewares=chain)
     app.on_response_prepare.append(finish_headers)

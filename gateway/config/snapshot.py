@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from gateway.config.offers import offers
 from gateway.config.schema import Config
-from gateway.domain.target import Terms
 from gateway.handlers.keys import Snapshot
 from gateway.platforms import registry
 from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
-from gateway.routing.rules import Offer, Rules
+from gateway.routing.rules import Rules
 
 # What is opened or laid out once, at the start.
 FIXED: Final = ("listen", "admin", "route_prefix", "state_dir", "memory", "results")
@@ -28,9 +28,9 @@ def snapshot(config: Config) -> Snapshot:
             relays[name] = built
         else:
             platforms[name] = built
-    offers = {name: _offer(name, platforms.get(name)) for name in config.platforms}
+    every = {name: platforms.get(name) or relays[name] for name in config.platforms}
     return Snapshot(
-        rules=Rules.of(config.routes, offers),
+        rules=Rules.of(config.routes, offers(every)),
         platforms=platforms,
         relays=relays,
         uploads=config.uploads,
@@ -57,10 +57,3 @@ def ceilings(platforms: Iterable[Platform]) -> tuple[dict[str, int], dict[str, i
         if model.ceiling is not None
     }
     return {platform.account: platform.max_active_tasks for platform in found}, nested
-
-
-def _offer(name: str, platform: Platform | None) -> Offer:
-    if platform is None:
-        return Offer(name)
-    names = {model: model for model in platform.models} | dict(platform.aliases)
-    return Offer(name, platform.default_model, names, Terms(platform.defaults))

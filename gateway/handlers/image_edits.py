@@ -7,7 +7,7 @@ The handler may be cancelled with its client at any point; the job it started li
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -17,8 +17,8 @@ from gateway.domain.edit import Edit, ResponseFormat
 from gateway.domain.errors import InvalidField, MethodNotAllowed, PlatformNotConfigured
 from gateway.domain.target import JobTarget, RelayTarget
 from gateway.handlers.answer import Answerer
-from gateway.handlers.hold import hold, is_form
-from gateway.handlers.keys import CALLER, CANDIDATES, SNAPSHOT, STORY, Snapshot
+from gateway.handlers.hold import can_hold, hold
+from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY, Snapshot
 from gateway.handlers.receive import Limits, receive
 from gateway.handlers.relay import RelayHandler
 from gateway.jobs.clock import Clock
@@ -26,7 +26,7 @@ from gateway.jobs.fingerprint import fingerprint
 from gateway.jobs.job import Order
 from gateway.jobs.supervisor import JobHandle, Supervisor
 from gateway.routing.choose import choose
-from gateway.routing.rules import Facts
+from gateway.routing.facts import Facts
 from gateway.stores.contract import ReplySpec
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
@@ -57,7 +57,7 @@ class ImageEdits:
                 "No platform serves this path: set BFL_API_KEY for FLUX.1 Kontext, or OPENAI_API_KEY to relay it."
             )
         undecided = len(jobs) < len(candidates)
-        if not jobs or (undecided and not is_form(request)):
+        if not jobs or (undecided and not can_hold(request)):
             return await self.relay(request)
         key = idempotency_key(request)
         told.platform, told.model = jobs[0].platform, jobs[0].model
@@ -69,10 +69,11 @@ class ImageEdits:
         if undecided:
             held = await hold(request, self.spool, snapshot.uploads.pace)
             try:
-                target = choose(snapshot.rules, Facts(told.route, held.model, read=True))[0]
+                facts = request[FACTS]
+                target = choose(snapshot.rules, replace(facts, model=facts.model or held.seen.model, read=True))[0]
                 if isinstance(target, RelayTarget):
                     told.steps["read"] = self.clock.now() - started
-                    return await self.relay(request, body=held.raw)
+                    return await self.relay.pass_on(request, target, held=held)
                 received = await held.read(_limits(snapshot, [target]))
             finally:
                 held.release()
@@ -82,7 +83,7 @@ class ImageEdits:
         self.metrics.image_bytes("received").inc(sum(blob.length for blob in received.blobs))
         try:
             edit = read_edit(received.form)
-            target = choose(snapshot.rules, Facts(told.route, edit.model, read=True))[0]
+            target = choose(snapshot.rules, facts_of(request[FACTS], edit))[0]
             assert isinstance(target, JobTarget)
             order = self._order(request, edit, target, key, began)
         except BaseException:
@@ -132,6 +133,22 @@ def _limits(snapshot: Snapshot, targets: Sequence[JobTarget]) -> Limits:
         images=max(model.max_images for model in models),
         image_bytes=max(model.max_image_bytes for model in models),
         image_pixels=max(model.max_image_pixels for model in models),
+    )
+
+
+def facts_of(facts: Facts, edit: Edit) -> Facts:
+    """
+    What is known once the body is read; a picture that is only linked to has no size yet. A deployment of Azure's in
+    the path stands over the field.
+    """
+    return replace(
+        facts,
+        model=facts.model or edit.model,
+        read=True,
+        n=edit.n,
+        images=len(edit.images),
+        mask=edit.mask is not None,
+        pixels=max((image.pixels.count for image in edit.images if not isinstance(image, Link)), default=0),
     )
 
 

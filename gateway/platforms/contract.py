@@ -106,6 +106,11 @@ class Platform(Protocol):
     @property
     def default_model(self) -> str: ...
     @property
+    def default_generation(self) -> str | None:
+        """The default among the models that work from text alone; None without any."""
+        ...
+
+    @property
     def defaults(self) -> Mapping[str, str]: ...
     @property
     def cents_per_credit(self) -> float:

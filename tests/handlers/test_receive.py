@@ -67,7 +67,7 @@ class Front:
             if self.keep_raw:
                 held = await hold(request, self.spool, self.limits.pace)
                 try:
-                    self.raw, self.raw_type, self.model = await content(held.raw), held.raw.media_type, held.model
+                    self.raw, self.raw_type, self.model = await content(held.raw), held.raw.media_type, held.seen.model
                     received = await held.read(self.limits)
                 finally:
                     held.release()

@@ -35,6 +35,7 @@ class Bfl:
         self.models: Mapping[str, Model] = KONTEXT
         self.aliases: Mapping[str, str] = settings.aliases
         self.default_model = settings.default_model
+        self.default_generation: str | None = None
         self.defaults: Mapping[str, str] = settings.defaults
         self._base = settings.base_url.rstrip("/")
         self._settings = settings
