@@ -22,11 +22,20 @@ MAKES = {Kind.EDIT: "edits", Kind.GENERATION: "makes pictures from text"}
 
 def check_routes(platforms: Mapping[str, Any], routes: RouteSettings) -> Iterator[Problem]:
     """`platforms` are the settings of each. Only routes that lead somewhere are asked whether a rule can be reached."""
-    offered = offers({name: registry.build(name, settings) for name, settings in platforms.items()})
+    offered = _offered(platforms)
     found = [*_check_lists(offered, routes), *_check_rules(offered, routes)]
     yield from found
     if not found:
         yield from _unreachable(Rules.of(routes, offered))
+
+
+def compiled(platforms: Mapping[str, Any], routes: RouteSettings) -> Rules:
+    """The rules as they would be in force; `platforms` are the settings of each."""
+    return Rules.of(routes, _offered(platforms))
+
+
+def _offered(platforms: Mapping[str, Any]) -> dict[str, Offer]:
+    return offers({name: registry.build(name, settings) for name, settings in platforms.items()})
 
 
 def _check_lists(offered: Mapping[str, Offer], routes: RouteSettings) -> Iterator[Problem]:

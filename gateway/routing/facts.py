@@ -90,3 +90,13 @@ def public_path(path: str) -> tuple[str, str | None]:
     if (azure := _AZURE.fullmatch(path)) is None:
         return path, None
     return f"/v1{azure[2]}", azure[1]
+
+
+def route_of(method: str, path: str) -> str:
+    """The name of the resource that serves a path, as `public_path` tells it; empty when nothing lives there."""
+    for route, kind in ROUTES.items():
+        if path == PATHS[kind]:
+            return route
+    if method in ("GET", "HEAD") and (path == "/v1/models" or path.startswith("/v1/models/")):
+        return "models"
+    return RELAYED if path.startswith("/v1/") else ""

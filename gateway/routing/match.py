@@ -166,7 +166,7 @@ class Match:
     def covers(self, other: Match) -> bool:
         """True when this surely matches every request that the other does; False may mean that nobody can tell."""
         return all(
-            any(mine.covers(theirs) for theirs in other.conditions if theirs.key == mine.key)
+            any(mine.covers(theirs) for theirs in other.conditions if theirs.key.lower() == mine.key.lower())
             for mine in self.conditions
         )
 

@@ -19,7 +19,8 @@ LISTED = (
     (("dall-e-3*",), ((1024, 1024), (1792, 1024), (1024, 1792))),
 )
 
-# What every other one takes: multiples of 16, between 1:3 and 3:1, within these bounds.
+# What OpenAI's later ones take: multiples of 16, between 1:3 and 3:1, within these bounds.
+FREE = ("gpt-image-*", "chatgpt-image-*")
 STEP, LONGEST = 16, 3840
 FEWEST, MOST = 655_360, 8_294_400
 NARROWEST, WIDEST = Ratio(1, 3), Ratio(3, 1)
@@ -30,19 +31,26 @@ USUAL = 1024 * 1024
 
 def accepted(size: Pixels | Ratio | None, model: str | None) -> str | None:
     """
-    The size to send. What the model takes already stays as it is, `auto` (None) included.
+    The size to send. What the model takes already stays as it is, `auto` (None) included; so do pixels for a model
+    that is not OpenAI's, of which nothing is known here.
 
     Returns: None when no accepted size has nearly this shape: beyond 1:3 or 3:1 where sizes are free.
     """
     if size is None:
         return "auto"
     for names, listed in LISTED:
-        if model is not None and any(fnmatchcase(model, name) for name in names):
+        if _is(model, names):
             return str(_nearest(size, [Pixels(*each) for each in listed]))
     if isinstance(size, Pixels):
+        if not _is(model, FREE):
+            return str(size)
         found = size if _fits(size) else _rounded(size)
         return str(found or _shaped(size.ratio) or "") or None
     return str(_shaped(size) or "") or None
+
+
+def _is(model: str | None, names: tuple[str, ...]) -> bool:
+    return model is not None and any(fnmatchcase(model, name) for name in names)
 
 
 def _nearest(size: Pixels | Ratio, listed: list[Pixels]) -> Pixels:
@@ -72,7 +80,7 @@ def _rounded(size: Pixels) -> Pixels | None:
         return None
     scale = min(1.0, LONGEST / max(size.width, size.height), sqrt(MOST / size.count))
     around = [Pixels(w, h) for w in _steps(size.width * scale) for h in _steps(size.height * scale)]
-    return min(filter(_fits, around), key=lambda each: (_apart(each, size), -each.count), default=None)
+    return min(filter(_fits, around), key=lambda each: (_apart(each, size), abs(each.count - size.count)), default=None)
 
 
 def _steps(length: float) -> tuple[int, int]:
