@@ -126,6 +126,7 @@ class Imaging:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
+        self._check_open()
         if self._places.locked() and self._waiting >= self._settings.queue_limit:
             text = "Too many pictures wait to be worked on just now. Try again later."
             raise OutOfRoom(text, retry_after_s=5, detail=f"{self._waiting} wait for a worker process")
