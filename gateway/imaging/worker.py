@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import math
 import os
 import resource
 import signal
@@ -22,7 +21,7 @@ from gateway.imaging.frames import END, FRAME_BYTES, HEAD_BYTES, READY, Fault, O
 from gateway.imaging.probe import NotAnImage, Prober
 
 # How long after the gateway should have killed a worker it ends by itself, in seconds.
-SLACK_S = 5
+SLACK_S = 5.0
 
 
 def main(arguments: list[str]) -> int:
@@ -38,9 +37,9 @@ def main(arguments: list[str]) -> int:
         stdout.flush()
         while head := stdin.read(HEAD_BYTES):
             # Should the gateway die meanwhile, nobody else ends a decoder that hangs.
-            signal.alarm(math.ceil(within_s) + SLACK_S)
+            signal.setitimer(signal.ITIMER_REAL, within_s + SLACK_S)
             _serve(_read(stdin, head), stdin, stdout, max_pixels)
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except (BrokenPipeError, EOFError):
         return 0  # the gateway is gone
     except MemoryError:

@@ -59,9 +59,9 @@ class Imaging:
         self._idle.clear()
 
     @property
-    def pids(self) -> tuple[int, ...]:
+    def pids(self) -> list[int]:
         """Process ids of the workers there are."""
-        return tuple(worker.pid for worker in (*self._idle, *self._busy))
+        return [worker.pid for worker in (*self._idle, *self._busy)]
 
     async def make(self, work: Rework, sink: Sink) -> None:
         """

@@ -19,6 +19,8 @@ from gateway.imaging.probe import Prober
 from tests.fakes.png_file import GREY, GREY_ALPHA, PALETTE, RGB, chunk, png_file
 
 MOST = 1_000_000
+# What Pillow warns of is meant here; a worker is told not to warn.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 MASK, FLATTEN = Order(True, False, None), Order(False, True, None)
 BLACK, WHITE = 0, 255
 
