@@ -115,6 +115,8 @@ class Worker:
         await self._process.wait()
 
     async def _send(self, data: bytes) -> None:
+        if self._stdin.is_closing():  # writing all the same is a RuntimeError of uvloop's
+            raise Lost(await self._end())
         try:
             self._stdin.write(data)
             await self._stdin.drain()

@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> int:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     memory, max_pixels, within_s = int(arguments[0]), int(arguments[1]), float(arguments[2])
+    # The event loop was asked to pass nothing else on, and uvloop passes whatever is inheritable.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing that is printed by mistake gets between the frames
     _confine(memory)
