@@ -17,6 +17,7 @@ from gateway.domain.hosts import is_loopback
 from gateway.domain.secret import Secret
 from gateway.domain.settings import BaseUrl, Settings
 from gateway.handlers.settings import UploadSettings
+from gateway.imaging.settings import ImagingSettings
 from gateway.jobs.settings import JobSettings
 from gateway.platforms.bfl.settings import BflSettings
 from gateway.platforms.openai.settings import OpenAiSettings
@@ -86,6 +87,7 @@ class Config(Settings):
     routes: RouteSettings = Field(default_factory=RouteSettings)
     uploads: UploadSettings = Field(default_factory=UploadSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
+    imaging: ImagingSettings = Field(default_factory=ImagingSettings)
     results: ResultSettings = Field(default_factory=ResultSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     errors: ErrorSettings = Field(default_factory=ErrorSettings)
