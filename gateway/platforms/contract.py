@@ -107,7 +107,7 @@ class Platform(Protocol):
     def default_model(self) -> str: ...
     @property
     def default_generation(self) -> str | None:
-        """The default among the models that work from text alone; None without any."""
+        """The model for requests without pictures that name none; None when no model here works from text alone."""
         ...
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +14,10 @@ from gateway.domain.blob import Blob, Link
 from gateway.domain.edit import Edit
 from gateway.domain.errors import GatewayError, InvalidField, UnknownField, UnsupportedField
 from gateway.domain.notes import Fate, Note, header
-from gateway.platforms.bfl.models import KONTEXT
+from gateway.domain.target import NO_TERMS, Terms
+from gateway.platforms.bfl.models import MODELS
 from gateway.platforms.bfl.request import Translation
+from gateway.platforms.bfl.request import translate as translated
 from gateway.wire.body import Base64
 from tests.fakes.blob import MemoryBlob
 
@@ -32,13 +33,14 @@ def edit(*pictures: Blob, **fields: str) -> Edit:
 
 
 def translate(
-    asked: Edit, *, defaults: Mapping[str, str] | None = None, forward_user: bool = False, lenient: bool = False
+    asked: Edit,
+    model: str = "flux-kontext-pro",
+    *,
+    terms: Terms = NO_TERMS,
+    forward_user: bool = False,
+    lenient: bool = False,
 ) -> Translation:
-    translation = Translation(
-        asked, KONTEXT["flux-kontext-pro"], defaults or {}, forward_user=forward_user, lenient=lenient
-    )
-    translation.run()
-    return translation
+    return translated(asked, MODELS[model], terms, offered=MODELS, forward_user=forward_user, lenient=lenient)
 
 
 def refusal(asked: Edit, **options: Any) -> GatewayError:
@@ -50,7 +52,7 @@ def refusal(asked: Edit, **options: Any) -> GatewayError:
 def test_the_least_edit() -> None:
     """Prompt and picture, and the format always: BFL's own default differs from model to model."""
     done = translate(edit())
-    assert done.fields == LEAST
+    assert done.body == LEAST
     assert header(done.notes) == ""
 
 
@@ -104,7 +106,7 @@ def test_the_least_edit() -> None:
 def test_one_field(field: str, value: str, sent: dict[str, Any], said: str) -> None:
     """What it becomes at BFL, and what the client is told."""
     done = translate(edit(**{field: value}))
-    assert done.fields == LEAST | sent
+    assert done.body == LEAST | sent
     assert header(done.notes) == said
 
 
@@ -130,7 +132,8 @@ def test_one_field(field: str, value: str, sent: dict[str, Any], said: str) -> N
         ({"safety_tolerance": "-1"}, InvalidField, "safety_tolerance", ("0 to 2",)),
         ({"prompt_upsampling": "maybe"}, InvalidField, "prompt_upsampling", ("true or false",)),
         ({"background": "transparent"}, UnsupportedField, "background", ("opaque", "auto")),
-        ({"guidance": "3"}, UnknownField, "guidance", ("'guidance'",)),
+        ({"guidance": "3"}, UnsupportedField, "guidance", ("flux-2-flex",)),
+        ({"zzz": "3"}, UnknownField, "zzz", ("'zzz'",)),
         ({"input_image": "http://x"}, UnknownField, "input_image", ()),
         ({"webhook_url": "http://x"}, UnknownField, "webhook_url", ()),
         ({"x" * 500: "1"}, UnknownField, "x" * 64, ()),
@@ -158,7 +161,7 @@ def test_pictures_that_kontext_does_not_take() -> None:
 def test_several_pictures() -> None:
     """In order; complaints about one come back under its place in the client's list."""
     done = translate(edit(A, B, C, D))
-    assert done.fields == {
+    assert done.body == {
         "prompt": "a fox",
         "input_image": Base64(A),
         "input_image_2": Base64(B),
@@ -177,9 +180,7 @@ def test_several_pictures() -> None:
 
 def test_a_link_is_sent_as_it_is() -> None:
     """BFL fetches addresses itself."""
-    assert (
-        translate(Edit("a fox", (Link("https://h.example/a.png"),))).fields["input_image"] == "https://h.example/a.png"
-    )
+    assert translate(Edit("a fox", (Link("https://h.example/a.png"),))).body["input_image"] == "https://h.example/a.png"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_a_link_is_sent_as_it_is() -> None:
 def test_size_and_aspect_ratio(fields: dict[str, str], sent: str | None, said: str) -> None:
     """Both may come as long as they agree, and neither is dropped in silence."""
     done = translate(edit(**fields))
-    assert done.fields.get("aspect_ratio") == sent
+    assert done.body.get("aspect_ratio") == sent
     assert header(done.notes) == said
 
 
@@ -212,7 +213,7 @@ def test_size_and_aspect_ratio(fields: dict[str, str], sent: str | None, said: s
 def test_moderation_and_tolerance(fields: dict[str, str], sent: int, said: str) -> None:
     """The more exact word counts."""
     done = translate(edit(**fields))
-    assert done.fields["safety_tolerance"] == sent
+    assert done.body["safety_tolerance"] == sent
     assert header(done.notes) == said
 
 
@@ -227,7 +228,7 @@ def test_moderation_and_tolerance(fields: dict[str, str], sent: int, said: str) 
 def test_the_end_user_when_it_is_sent_on(fields: dict[str, str], sent: str, said: str) -> None:
     """As BFL's `user`; of two words the newer."""
     done = translate(edit(**fields), forward_user=True)
-    assert done.fields == LEAST | {"user": sent}
+    assert done.body == LEAST | {"user": sent}
     assert done.names["user"] == next(reversed(fields))
     assert header(done.notes) == said
 
@@ -236,14 +237,14 @@ def test_the_end_user_when_it_is_sent_on(fields: dict[str, str], sent: str, said
 def test_an_end_user_that_bfl_would_refuse(told: str) -> None:
     """1 to 256 characters, where it is sent at all."""
     assert refusal(edit(user=told), forward_user=True).param == "user"
-    assert translate(edit(user=told)).fields == LEAST
-    assert translate(edit(user="x" * 256), forward_user=True).fields["user"] == "x" * 256
+    assert translate(edit(user=told)).body == LEAST
+    assert translate(edit(user="x" * 256), forward_user=True).body["user"] == "x" * 256
 
 
 def test_unknown_fields_where_the_operator_is_lenient() -> None:
     """Dropped and counted; their names, which are the client's words, go nowhere."""
     done = translate(edit(guidance="3", evil="\r\nx: y", seed="1"), lenient=True)
-    assert done.fields == LEAST | {"seed": 1}
+    assert done.body == LEAST | {"seed": 1}
     assert header(done.notes) == "unknown=ignored(2)"
 
 
@@ -264,7 +265,7 @@ DEFAULTS = {"aspect_ratio": "16:9", "safety_tolerance": "1", "prompt_upsampling"
 )
 def test_defaults_stand_in_for_what_was_not_sent(fields: dict[str, str], sent: dict[str, Any]) -> None:
     """The operator's default gives way to the client, also when the client says it in OpenAI's words."""
-    assert translate(edit(**fields), defaults=DEFAULTS).fields == LEAST | sent
+    assert translate(edit(**fields), terms=Terms(DEFAULTS)).body == LEAST | sent
 
 
 def test_every_field_leaves_a_note() -> None:
@@ -311,4 +312,4 @@ def test_any_values_are_translated_or_refused(fields: dict[str, str]) -> None:
 @given(st.text(min_size=1))
 def test_prompts_are_sent_exactly(prompt: str) -> None:
     """Byte for byte, whatever is in them."""
-    assert translate(Edit(prompt, (A,))).fields["prompt"] == prompt
+    assert translate(Edit(prompt, (A,))).body["prompt"] == prompt
