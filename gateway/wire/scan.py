@@ -156,11 +156,12 @@ class Scanner:
                 mark = yield from self._next()
             if mark != b'"':
                 self._fail("a member begins with its name in double quotes")
+            start = self._offset
             key = yield from self._whole(self._bounds.key_bytes)
             if key is None:
-                self._fail(f"a name is longer than {self._bounds.key_bytes} bytes")
+                self._fail(f"a name is longer than {self._bounds.key_bytes} bytes", start)
             if key in keys:
-                self._fail("an object has two members of the same name")
+                self._fail("an object has two members of the same name", start)
             keys.add(key)
             if (yield from self._next()) != b":":
                 self._fail("':' follows a name")
@@ -211,6 +212,7 @@ class Scanner:
 
     def _pieces(self) -> Generator[str | None, None, None]:
         """The string that begins here, its escapes undone, in pieces that cut no character."""
+        start = self._offset
         self._at += 1
         while True:
             buffer, at = self._buffer, self._at
@@ -220,7 +222,7 @@ class Scanner:
                 try:
                     piece = decode(buffer[at:stop])
                 except Undecodable:
-                    self._fail("a string has a control character, a broken escape, or bytes that are not UTF-8")
+                    self._fail("a string has a control character, a broken escape, or bytes that are not UTF-8", start)
                 self._at = stop
                 yield piece
             if quote >= 0:
@@ -250,8 +252,8 @@ class Scanner:
                 return mark
             yield None
 
-    def _fail(self, rule: str) -> NoReturn:
-        raise InvalidJson(f"The JSON body is malformed at byte {self._offset}: {rule}.")
+    def _fail(self, rule: str, at: int | None = None) -> NoReturn:
+        raise InvalidJson(f"The JSON body is malformed at byte {self._offset if at is None else at}: {rule}.")
 
 
 def spelled(path: Path) -> str:
