@@ -19,7 +19,7 @@ from gateway.domain.target import JobTarget, RelayTarget
 from gateway.handlers.answer import Answerer
 from gateway.handlers.hold import hold, is_form
 from gateway.handlers.keys import CALLER, CANDIDATES, STORY
-from gateway.handlers.receive import Limits, receive
+from gateway.handlers.receive import Limits, receive_any
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.settings import UploadSettings
 from gateway.jobs.clock import Clock
@@ -82,7 +82,7 @@ class ImageEdits:
             finally:
                 held.release()
         else:
-            received = await receive(request, self.spool, self._limits(jobs))
+            received = await receive_any(request, self.spool, self._limits(jobs), "edit")
         told.steps["read"] = self.clock.now() - started
         self.metrics.image_bytes("received").inc(sum(blob.length for blob in received.blobs))
         try:

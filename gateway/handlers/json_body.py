@@ -30,7 +30,8 @@ from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, op
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Room, Spool
 from gateway.wire.compact import Compact
-from gateway.wire.scan import Bounds, Closed, Event, Kind, Opened, Path, Scanner, Value, spelled
+from gateway.wire.scan import Bounds, Scanner
+from gateway.wire.scanned import Closed, Event, Kind, Opened, Path, Value, spelled
 
 # Members in which pictures are, or are looked for: whatever text is in them is streamed, so that it can be refused
 # before it has come.

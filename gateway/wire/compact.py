@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from gateway.wire.scan import Closed, Kind, Opened, Path, Value
+from gateway.wire.scanned import Closed, Kind, Opened, Path, Value
 
 _BRACKETS = {Kind.OBJECT: "{}", Kind.ARRAY: "[]"}
 

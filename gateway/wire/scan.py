@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
 from gateway.domain.errors import InvalidJson, TooLarge
+from gateway.wire.scanned import Closed, Event, Kind, Opened, Path, Value, spelled
 from gateway.wire.strings import Undecodable, closing, decode, unfinished
 
-Path: TypeAlias = tuple[str | int, ...]
 # What waits for more bytes yields None.
 Steps: TypeAlias = "Generator[Event | None, None, None]"
 
@@ -25,51 +24,7 @@ _WORD = re.compile(rb"[-+.0-9A-Za-z]*+")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?")
 
 
-class Kind(StrEnum):
-    """What a value is, in words for the client."""
-
-    OBJECT = "an object"
-    ARRAY = "an array"
-    TEXT = "a string"
-    NUMBER = "a number"
-    TRUTH = "a boolean"
-    NULL = "null"
-
-
 _WORDS = {b"true": Kind.TRUTH, b"false": Kind.TRUTH, b"null": Kind.NULL}
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An object, an array or a streamed string begins at byte `start`; its members or pieces follow."""
-
-    path: Path
-    kind: Kind
-    start: int
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """What was opened last has ended; its text is `start:stop`."""
-
-    path: Path
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A string without its escapes, or a number, `true`, `false` or `null` as written; its place is `start:stop`."""
-
-    path: Path
-    kind: Kind
-    text: str = field(repr=False)
-    start: int
-    stop: int
-
-
-# A piece of a streamed string is a plain str, never empty.
-Event: TypeAlias = Opened | Closed | Value | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +209,6 @@ class Scanner:
 
     def _fail(self, rule: str, at: int | None = None) -> NoReturn:
         raise InvalidJson(f"The JSON body is malformed at byte {self._offset if at is None else at}: {rule}.")
-
-
-def spelled(path: Path) -> str:
-    """`images[0].image_url`, as error texts name it; at most 64 characters."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")[:64]
 
 
 def _end(pattern: re.Pattern[bytes], buffer: bytes, at: int) -> int:

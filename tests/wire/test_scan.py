@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.errors import InvalidJson, TooLarge
-from gateway.wire.scan import Bounds, Closed, Event, Kind, Opened, Path, Scanner, Value, spelled
+from gateway.wire.scan import Bounds, Scanner
+from gateway.wire.scanned import Closed, Event, Kind, Opened, Path, Value, spelled
 
 SCALARS = (
     st.none()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.domain.errors import InvalidType
-from gateway.wire.scan import Kind
+from gateway.wire.scanned import Kind
 
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("prompt", "model", "size", "quality", "background", "moderation", "style"), Kind.TEXT),

@@ -7,7 +7,7 @@ import pytest
 from gateway.dialects.openai.form import CHOICES, TAKEN, WHOLE
 from gateway.dialects.openai.members import KINDS, check_kind
 from gateway.domain.errors import InvalidType
-from gateway.wire.scan import Kind
+from gateway.wire.scanned import Kind
 
 
 def test_every_field_has_a_type() -> None:
