@@ -21,9 +21,7 @@ Steps: TypeAlias = "Generator[Event | None, None, None]"
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _WORD = re.compile(rb"[-+.0-9A-Za-z]*+")
-_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?")
-
-
+NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?")
 _WORDS = {b"true": Kind.TRUTH, b"false": Kind.TRUTH, b"null": Kind.NULL}
 
 
@@ -159,7 +157,7 @@ class Scanner:
                 break
             yield None
         word, start = self._buffer[self._at : end], self._offset
-        kind = _WORDS.get(word) or (Kind.NUMBER if _NUMBER.fullmatch(word) else None)
+        kind = _WORDS.get(word) or (Kind.NUMBER if NUMBER.fullmatch(word) else None)
         if kind is None or len(word) > self._bounds.number_bytes:
             self._fail("no JSON value begins here, or a number is too long")
         self._at = end
