@@ -111,7 +111,7 @@ def test_the_table_of_models(platform: Platform) -> None:
     assert platform.default_model in platform.models
     assert platform.models[platform.default_model].edits
     generating = [name for name, model in platform.models.items() if model.generates]
-    assert platform.default_generation in (generating or [None])
+    assert (platform.default_generation in generating) if generating else platform.default_generation is None
     assert set(platform.aliases.values()) <= set(platform.models)
     assert platform.name == "instance" and platform.account and platform.owner
     for name, model in platform.models.items():

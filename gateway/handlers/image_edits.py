@@ -19,7 +19,7 @@ from gateway.domain.target import JobTarget, RelayTarget
 from gateway.handlers.answer import Answerer
 from gateway.handlers.hold import can_hold, hold
 from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY, Snapshot
-from gateway.handlers.receive import Limits, receive
+from gateway.handlers.receive import Limits, receive_any
 from gateway.handlers.relay import RelayHandler
 from gateway.jobs.clock import Clock
 from gateway.jobs.fingerprint import fingerprint
@@ -78,7 +78,7 @@ class ImageEdits:
             finally:
                 held.release()
         else:
-            received = await receive(request, self.spool, _limits(snapshot, jobs))
+            received = await receive_any(request, self.spool, _limits(snapshot, jobs), "edit")
         told.steps["read"] = self.clock.now() - started
         self.metrics.image_bytes("received").inc(sum(blob.length for blob in received.blobs))
         try:

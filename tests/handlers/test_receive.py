@@ -338,12 +338,6 @@ async def test_the_head_alone_can_refuse(
     assert front.peak == 0
 
 
-async def test_json_edits_are_named(front: Front) -> None:
-    """Who sends the JSON form of an edit is told that this form is not taken yet."""
-    _, answer = await ask(front, head(2, "application/json") + b"{}")
-    assert "JSON edits are not taken yet" in answer["error"]["message"]
-
-
 async def test_a_declared_length_over_the_total_is_refused_at_once(front: Front) -> None:
     """100 MB are answered 413 before one byte has come; no room was taken for them."""
     status, answer = await ask(front, head(100_000_000))

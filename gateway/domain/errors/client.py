@@ -42,7 +42,7 @@ class DuplicateField(InvalidField):
 
 
 class InvalidType(InvalidField):
-    """Text where a file belongs."""
+    """A value of another type than the field's, such as text where a file belongs."""
 
     code = "invalid_type"
 
