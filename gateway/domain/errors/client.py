@@ -66,7 +66,7 @@ class UnsupportedImage(InvalidField):
 
 
 class ImageTooLarge(InvalidField):
-    """A picture with more pixels than the model takes."""
+    """A picture with more pixels, or bytes, than the model takes."""
 
     code = "image_too_large"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log, sqrt
+from math import sqrt
 
 from gateway.domain.errors import InvalidField
 from gateway.domain.size import Pixels, Ratio, read_size
@@ -62,10 +62,11 @@ def shape(model: Flux, wanted: Pixels | Ratio | None, inputs: Inputs, param: str
     if model.sizing is Sizing.RATIO:
         # Results by ratio have one area: https://docs.bfl.ai/kontext/kontext_image_editing
         return Shape({"aspect_ratio": str(ratio)}, str(ratio), model.default_size.count)
-    preset = min(PRESETS, key=lambda text: abs(log(_quotient(text) * ratio.height / ratio.width)))
+    preset = min(PRESETS, key=lambda text: _apart(_quotient(text), ratio.width / ratio.height))
     if isinstance(wanted, Ratio):
         return Shape({"aspect_ratio": preset}, preset, MEGAPIXEL)
-    resolution = min(AREAS, key=lambda word: abs(log(AREAS[word] / wanted.count)))
+    # Of two that are equally far the first counts, so that 1536x1024 stays with the cheaper `1k`.
+    resolution = min(AREAS, key=lambda word: _apart(AREAS[word], wanted.count))
     return Shape({"aspect_ratio": preset, "resolution": resolution}, f"{preset} at {resolution}", AREAS[resolution])
 
 
@@ -120,3 +121,8 @@ def _nearest(grid: Grid, side: float) -> int:
 def _quotient(text: str) -> float:
     width, height = text.split(":")
     return int(width) / int(height)
+
+
+def _apart(a: float, b: float) -> float:
+    """How many times the smaller one is the larger."""
+    return max(a / b, b / a)

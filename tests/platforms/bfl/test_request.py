@@ -14,14 +14,17 @@ from gateway.domain.blob import Blob, Link
 from gateway.domain.edit import Edit
 from gateway.domain.errors import GatewayError, InvalidField, UnknownField, UnsupportedField
 from gateway.domain.notes import Fate, Note, header
+from gateway.domain.size import Pixels
 from gateway.domain.target import NO_TERMS, Terms
 from gateway.platforms.bfl.models import MODELS
 from gateway.platforms.bfl.request import Translation
 from gateway.platforms.bfl.request import translate as translated
+from gateway.platforms.bfl.sizes import AREAS
 from gateway.wire.body import Base64
 from tests.fakes.blob import MemoryBlob
 
 A, B, C, D, E = (MemoryBlob(name) for name in (b"a", b"b", b"c", b"d", b"e"))
+MEGAPIXEL = MemoryBlob(b"m", pixels=Pixels(1024, 1024))
 # What an edit without options comes to.
 LEAST = {"prompt": "a fox", "input_image": Base64(A), "output_format": "png"}
 
@@ -176,6 +179,177 @@ def test_several_pictures() -> None:
         "input_image_4": "image[3]",
     }
     assert translate(edit(A)).names["input_image"] == "image"
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "sent", "said"),
+    [
+        ("flux-2-pro", {}, {}, ""),
+        ("flux-2-pro", {"disable_pup": "true"}, {"disable_pup": True}, ""),
+        (
+            "flux-2-pro",
+            {"prompt_upsampling": "false"},
+            {"disable_pup": True},
+            "prompt_upsampling=converted(disable_pup true)",
+        ),
+        (
+            "flux-2-max",
+            {"prompt_upsampling": "true"},
+            {"disable_pup": False},
+            "prompt_upsampling=converted(disable_pup false)",
+        ),
+        (
+            "flux-2-max",
+            {"prompt_upsampling": "true", "disable_pup": "0"},
+            {"disable_pup": False},
+            "prompt_upsampling=converted(disable_pup false)",
+        ),
+        ("flux-2-pro", {"moderation": "low"}, {"safety_tolerance": 5}, "moderation=converted(safety_tolerance 5)"),
+        ("flux-2-pro", {"safety_tolerance": "5"}, {"safety_tolerance": 5}, ""),
+        (
+            "flux-2-pro",
+            {"size": "1000x500"},
+            {"width": 992, "height": 496},
+            "size=converted(992x496)",
+        ),
+        ("flux-2-pro", {"size": "16:9"}, {"width": 1360, "height": 768}, "size=converted(1360x768)"),
+        ("flux-2-pro", {"size": "auto"}, {}, "size=converted(input size)"),
+        (
+            "flux-2-pro",
+            {"aspect_ratio": "1:1"},
+            {"width": 1024, "height": 1024},
+            "aspect_ratio=converted(1024x1024)",
+        ),
+        (
+            "flux-2-pro",
+            {"size": "512x512", "aspect_ratio": "1:1"},
+            {"width": 512, "height": 512},
+            "size=converted(512x512), aspect_ratio=converted(512x512)",
+        ),
+        ("flux-2-flex", {"guidance": "4.5", "steps": "20"}, {"guidance": 4.5, "steps": 20}, ""),
+        ("flux-2-flex", {"guidance": "10", "steps": "50"}, {"guidance": 10.0, "steps": 50}, ""),
+        ("flux-2-flex", {"prompt_upsampling": "false"}, {"prompt_upsampling": False}, ""),
+        ("flux-2-klein-4b", {"seed": "1"}, {"seed": 1}, ""),
+    ],
+)
+def test_flux_2(model: str, fields: dict[str, str], sent: dict[str, Any], said: str) -> None:
+    """Each field as this model says it."""
+    done = translate(edit(MEGAPIXEL, **fields), model)
+    assert done.body == {"prompt": "a fox", "input_image": Base64(MEGAPIXEL), "output_format": "png"} | sent
+    assert header(done.notes) == said
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent", "said"),
+    [
+        ({}, {}, ""),
+        ({"output_format": "png"}, {}, ""),
+        ({"grounding": "false"}, {"grounding": False}, ""),
+        ({"resolution": "4k"}, {"resolution": "4k"}, ""),
+        ({"size": "16:9", "resolution": "2k"}, {"aspect_ratio": "16:9", "resolution": "2k"}, "size=converted(16:9)"),
+        (
+            {"size": "2048x2048", "resolution": "2k"},
+            {"aspect_ratio": "1:1", "resolution": "2k"},
+            "size=converted(1:1 at 2k)",
+        ),
+        ({"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}, ""),
+        ({"aspect_ratio": "32:18"}, {"aspect_ratio": "16:9"}, "aspect_ratio=converted(16:9)"),
+        (
+            {"size": "3200x1800", "aspect_ratio": "16:9"},
+            {"aspect_ratio": "16:9", "resolution": "2k"},
+            "size=converted(16:9 at 2k)",
+        ),
+        ({"moderation": "low"}, {"safety_tolerance": 4}, "moderation=converted(safety_tolerance 4)"),
+        ({"user": "u"}, {}, "user=ignored"),
+        ({"n": "3"}, {}, "n=emulated(3 submissions)"),
+    ],
+)
+def test_flux_3(fields: dict[str, str], sent: dict[str, Any], said: str) -> None:
+    """Nothing that it does not know, as it would refuse the request: neither seed nor format nor user."""
+    done = translate(edit(MEGAPIXEL, **fields), "flux-3-image", forward_user=True)
+    assert done.body == {"prompt": "a fox", "images": [Base64(MEGAPIXEL)]} | sent
+    assert done.names["images"] == "image"
+    assert header(done.notes) == said
+    assert done.megapixels == pytest.approx(1 + AREAS[str(sent.get("resolution", "1k"))] / 2**20)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "kind", "param", "words"),
+    [
+        ("flux-2-pro", {"guidance": "3"}, UnsupportedField, "guidance", ("flux-2-flex",)),
+        ("flux-2-pro", {"safety_tolerance": "6"}, InvalidField, "safety_tolerance", ("0 to 5",)),
+        ("flux-2-pro", {"width": "1024"}, UnknownField, "width", ()),
+        (
+            "flux-2-pro",
+            {"prompt_upsampling": "true", "disable_pup": "true"},
+            InvalidField,
+            "disable_pup",
+            ("prompt_upsampling",),
+        ),
+        ("flux-2-pro", {"prompt_upsampling": "yes"}, InvalidField, "prompt_upsampling", ("true or false",)),
+        ("flux-2-flex", {"guidance": "1.4"}, InvalidField, "guidance", ("1.5 to 10",)),
+        ("flux-2-flex", {"guidance": "nan"}, InvalidField, "guidance", ("1.5 to 10",)),
+        ("flux-2-flex", {"guidance": "1e1"}, InvalidField, "guidance", ("1.5 to 10",)),
+        ("flux-2-flex", {"steps": "51"}, InvalidField, "steps", ("1 to 50",)),
+        ("flux-2-flex", {"steps": "2.5"}, InvalidField, "steps", ("whole number",)),
+        ("flux-2-flex", {"disable_pup": "true"}, UnsupportedField, "disable_pup", ()),
+        ("flux-2-klein-9b", {"prompt_upsampling": "true"}, UnsupportedField, "prompt_upsampling", ()),
+        ("flux-2-klein-9b", {"size": "1:99999"}, InvalidField, "size", ("64",)),
+        ("flux-3-image", {"seed": "1"}, UnsupportedField, "seed", ("flux-3-image has no seed",)),
+        ("flux-3-image", {"output_format": "jpeg"}, UnsupportedField, "output_format", ("png",)),
+        ("flux-3-image", {"output_format": "webp"}, UnsupportedField, "output_format", ("png",)),
+        ("flux-3-image", {"resolution": "8k"}, InvalidField, "resolution", ("768sq, 1k",)),
+        ("flux-3-image", {"size": "64x64", "resolution": "4k"}, InvalidField, "resolution", ("size",)),
+        ("flux-3-image", {"safety_tolerance": "5"}, InvalidField, "safety_tolerance", ("0 to 4",)),
+        ("flux-3-image", {"grounding": "2"}, InvalidField, "grounding", ("true or false",)),
+        ("flux-pro-1.0-fill", {"steps": "14"}, InvalidField, "steps", ("15 to 50",)),
+        ("flux-pro-1.0-fill", {"guidance": "101"}, InvalidField, "guidance", ("1.5 to 100",)),
+        ("flux-pro-1.0-fill", {"aspect_ratio": "1:1"}, UnsupportedField, "aspect_ratio", ()),
+        ("flux-pro-1.1", {}, UnsupportedField, "model", ("text alone", "flux-kontext-pro")),
+        ("flux-pro-1.1-ultra", {}, UnsupportedField, "model", ("text alone",)),
+        ("flux-dev", {}, UnsupportedField, "model", ("text alone",)),
+    ],
+)
+def test_what_a_model_does_not_take(
+    model: str, fields: dict[str, str], kind: type[GatewayError], param: str, words: tuple[str, ...]
+) -> None:
+    """By its own ranges, with the client's own field, and which model to use instead."""
+    with pytest.raises(InvalidField) as caught:
+        translate(edit(MEGAPIXEL, **fields), model)
+    assert (type(caught.value), caught.value.param) == (kind, param)
+    assert all(word in caught.value.text for word in words)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "sent"),
+    [
+        ("flux-kontext-pro", {"safety_tolerance": "6"}, {"safety_tolerance": 6}),
+        ("flux-pro-1.1", {"prompt_upsampling": "true"}, {"prompt_upsampling": True}),
+        ("flux-pro-1.1-ultra", {"raw": "true"}, {"raw": True}),
+        ("flux-dev", {"steps": "28", "guidance": "3"}, {"steps": 28, "guidance": 3.0}),
+    ],
+)
+def test_text_alone(model: str, fields: dict[str, str], sent: dict[str, Any]) -> None:
+    """Kontext allows more where no picture is edited; the others have fields of their own."""
+    asked = Edit("a fox", (), asked=tuple(fields.items()), extra=tuple(fields.items()))
+    done = translate(asked, model)
+    assert done.body == {"prompt": "a fox", "output_format": "png"} | sent
+    assert [note.param for note in done.notes] == ["prompt", "output_format", *fields]
+
+
+def test_fill_makes_nothing_of_text_alone() -> None:
+    """The client is told who does."""
+    with pytest.raises(UnsupportedField) as caught:
+        translate(Edit("a fox", ()), "flux-pro-1.0-fill")
+    assert caught.value.param == "model" and "flux-kontext-pro" in caught.value.text
+
+
+def test_seeds_of_several_pictures() -> None:
+    """Each picture another one; a model without seeds gets the same body each time."""
+    asked = replace(edit(MEGAPIXEL, seed="7"), n=3)
+    assert [body["seed"] for body in translate(asked, "flux-2-pro").bodies(3)] == [7, 8, 9]
+    done = translate(edit(MEGAPIXEL), "flux-3-image")
+    assert done.bodies(3) == (done.body,) * 3
 
 
 def test_a_link_is_sent_as_it_is() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gateway.platforms.bfl import Bfl
+from gateway.platforms.bfl.models import MODELS
 from gateway.platforms.bfl.settings import BflSettings
 
 KEY = "very-secret-key"
@@ -24,13 +26,47 @@ def test_a_key_is_enough() -> None:
         24,
         "flux-kontext-pro",
     )
-    assert found.aliases == {"flux1_kontext": "flux-kontext-pro"}
+    assert found.aliases == found.served_aliases == {"flux1_kontext": "flux-kontext-pro"}
+    assert found.default_generation == "flux-pro-1.1"
+    assert list(found.offered) == list(MODELS)
     assert found.unknown_fields == "refuse" and not found.forward_user
 
 
 @pytest.mark.parametrize(
+    ("options", "edits", "generates"),
+    [
+        ({"models": ["flux-kontext-pro"]}, "flux-kontext-pro", "flux-kontext-pro"),
+        ({"models": ["flux-dev", "flux-kontext-pro"]}, "flux-kontext-pro", "flux-kontext-pro"),
+        ({"models": ["flux-dev"], "default_model": "flux-dev"}, "flux-dev", "flux-dev"),
+        ({"models": ["flux-2-max", "flux-pro-1.1"], "default_model": "flux-2-max"}, "flux-2-max", "flux-pro-1.1"),
+        ({"models": ["flux-pro-1.0-fill"], "default_model": "flux-pro-1.0-fill"}, "flux-pro-1.0-fill", None),
+        ({"default_model": "flux-3-image", "default_generation_model": "flux-dev"}, "flux-3-image", "flux-dev"),
+    ],
+)
+def test_fewer_models(options: dict[str, Any], edits: str, generates: str | None) -> None:
+    """A usual default that is not offered gives way, and an alias that nobody wrote goes with its model."""
+    found = settings(**options)
+    assert (found.default_model, found.default_generation) == (edits, generates)
+    assert set(found.offered) == set(options.get("models", MODELS))
+    assert found.served_aliases == (
+        {"flux1_kontext": "flux-kontext-pro"} if "flux-kontext-pro" in found.offered else {}
+    )
+    account = Bfl("bfl", found)
+    assert account.models == found.offered
+    assert (account.default_model, account.default_generation) == (edits, generates)
+    assert account.aliases == found.served_aliases
+
+
+@pytest.mark.parametrize(
     "defaults",
-    [{}, {"safety_tolerance": "1"}, {"aspect_ratio": "16:9", "seed": "7", "prompt_upsampling": "true"}],
+    [
+        {},
+        {"safety_tolerance": "1"},
+        {"aspect_ratio": "16:9", "seed": "7", "prompt_upsampling": "true"},
+        # Fields of some of the models.
+        {"guidance": "3.5", "resolution": "2k", "raw": "true"},
+        {"size": "1024x1024", "quality": "high"},
+    ],
 )
 def test_defaults(defaults: dict[str, str]) -> None:
     """BFL's own fields, as a client would write them."""
@@ -50,6 +86,14 @@ def test_defaults(defaults: dict[str, str]) -> None:
         ({"base_url": "ftp://api.bfl.ai"}, "base_url"),
         ({"base_url": "https://user@api.bfl.ai"}, "base_url"),
         ({"base_url": "https://api.bfl.ai?x=1"}, "base_url"),
+        ({"models": []}, "models"),
+        ({"models": ["flux-9"]}, "flux-9"),
+        ({"models": ["flux-dev"]}, "flux-kontext-pro"),
+        ({"models": ["flux-kontext-pro"], "aliases": {"best": "flux-kontext-max"}}, "flux-kontext-max"),
+        ({"models": ["flux-kontext-pro"], "default_generation_model": "flux-dev"}, "flux-dev"),
+        ({"models": ["flux-3-image"], "default_model": "flux-3-image", "defaults": {"seed": "1"}}, "seed"),
+        ({"default_model": "flux-dev"}, "edits nothing"),
+        ({"default_generation_model": "flux-pro-1.0-fill"}, "text alone"),
         ({"max_active_tasks": 0}, "max_active_tasks"),
         ({"unknown_fields": "drop"}, "unknown_fields"),
         ({"surprise": 1}, "surprise"),
