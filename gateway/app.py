@@ -15,6 +15,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.chain.connection import runner
+from gateway.chain.doorman import Doorkeeping
+from gateway.chain.gate import Crowding, affordable
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
 from gateway.config.schema import Config, Listener
@@ -27,6 +29,8 @@ from gateway.handlers.models import Listed, ModelsHandler
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.jobs import join
+from gateway.jobs.account import Accounts
+from gateway.jobs.breaker import Breaker, Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
@@ -37,6 +41,7 @@ from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
 from gateway.routing.rules import Offer, Rules
 from gateway.stores.ledger import MemoryLedger
+from gateway.stores.limits import MemoryLimits
 from gateway.stores.results import SpoolResults
 from gateway.stores.slots import MemorySlots
 from gateway.stores.spool import Spool
@@ -113,30 +118,41 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
+        self.limits = MemoryLimits(clock.now, clock.wall)
+        self.breakers = Breakers(config.jobs.breaker, clock.now, self._watch)
+        for platform in self.platforms.values():
+            self.breakers.of(platform.account)
+        self.accounts = Accounts(self.platforms.values, self.session, self.metrics, clock, chance)
         self.supervisor = Supervisor(
             Tools(
                 session=self.session,
                 download=self.download,
                 queue=self.queue,
+                breakers=self.breakers,
                 ledger=MemoryLedger(clock.now),
+                limits=self.limits,
                 results=self.results,
                 metrics=self.metrics,
                 clock=clock,
                 chance=chance,
                 paces=lambda platform, model: paces[platform.name, model],
                 job_max_age_s=config.jobs.job_max_age,
+                empty=self.accounts.doubt,
             ),
             new_id=lambda: f"job_{new_id()}",
             owner=1,
             retention_s=config.results.retention,
             crashed=lambda error: log.error("submission crashed", exc_info=error),
         )
+        self.door = Doorkeeping.of(config.auth, config.clients, config.signature, prefix=config.route_prefix)
         self.public = chained(
-            config.auth,
+            lambda: self.door,
             self.rules,
             self.metrics,
+            limits=self.limits,
             moderation_code=config.errors.moderation_code,
             now=clock.now,
+            wall=clock.wall,
             new_id=new_id,
         )
         self._paths(self.public)
@@ -150,8 +166,9 @@ class Gateway:
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
-            self.admin_url = await self._listen(self.admin, self.config.admin)
-            self.url = await self._listen(self.public, self.config.listen)
+            self._stack.push_async_callback(_stop, asyncio.create_task(self.accounts.watch(), name="accounts"))
+            self.admin_url = await self._listen(self.admin, self.config.admin, lambda: Crowding(affordable()))
+            self.url = await self._listen(self.public, self.config.listen, lambda: self.door.crowding)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -210,8 +227,8 @@ class Gateway:
             for method in methods.split():
                 resource.add_route(method, handler, expect_handler=leave_expect)
 
-    async def _listen(self, app: web.Application, listener: Listener) -> str:
-        run = runner(app)
+    async def _listen(self, app: web.Application, listener: Listener, crowding: Callable[[], Crowding]) -> str:
+        run = runner(app, crowding=crowding)
         await run.setup()
         self._stack.push_async_callback(run.cleanup)
         await web.TCPSite(run, listener.host, listener.port, backlog=1024).start()
@@ -226,6 +243,10 @@ class Gateway:
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)
+
+    def _watch(self, account: str, breaker: Breaker) -> None:
+        # Asked at each scrape: time alone turns an open one into a half-open one.
+        self.metrics.breaker_state(account).set_function(lambda: breaker.standing.state)
 
     async def _sweep(self) -> None:
         while True:

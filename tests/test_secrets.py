@@ -18,6 +18,7 @@ from gateway.app import Gateway
 from gateway.config.show import show
 from gateway.emulator.server import Emulator
 from gateway.upstream.session import Session
+from tests.fakes.customer import NO_BREAKER
 from tests.fakes.forms import BOUNDARY, edit_body, edit_form, key_settings
 from tests.fakes.logbook import Logbook, logbook
 from tests.fakes.openai_server import answer, cut, fake_openai, silence
@@ -28,9 +29,13 @@ StartGateway = Callable[..., Awaitable[Gateway]]
 BFL_KEY = "cAnArYbf-1111-4222-8333-944445555666"
 OPENAI_KEY = "sk-cAnArYoPeNaI+of/the=tests0123456789"
 KEY = "gw-cAnArYgAtEwAy0123456789abcdef"
+SIGNING = "cAnArYsIgNiNg secret+of/clients="
 PROMPT = "cAnArYpRoMpT a heron über the marsh"
 USER = "cAnArYuSeR-person@example.org"
-CANARIES = {"vendor key": BFL_KEY, "relay key": OPENAI_KEY, "client key": KEY, "prompt": PROMPT, "end user": USER}
+CANARIES = {
+    "vendor key": BFL_KEY, "relay key": OPENAI_KEY, "client key": KEY, "prompt": PROMPT, "end user": USER,
+    "signing secret": SIGNING,
+}  # fmt: skip
 
 # Of every stage one or more; `=` values are the faults' own.
 FAULTS = (
@@ -42,7 +47,8 @@ FAULTS = (
     "delivery_redirect", "delivery_reset*1", "delivery_torn", "delivery_huge_length",
 )  # fmt: skip
 
-SIGNATURE = re.compile(r"(?:\bsig|signature)=(?!\*\*\*)[^\s&\"']|cAnArYsIgNaTuRe")
+# Not the settings and rules of that name, which objects print of themselves.
+SIGNATURE = re.compile(r"(?:\bsig|signature)=(?!\*\*\*|Signature(?:Settings|Policy)\()[^\s&\"']|cAnArYsIgNaTuRe")
 
 
 def spellings(secret: str) -> Iterator[str]:
@@ -129,14 +135,15 @@ async def test_faults_of_every_kind_tell_nothing(
     """Requests good and bad, a vendor that fails in every way; then logs, metrics, answers and objects are searched."""
     kept = Collected()
     async with fake_openai(answer({"error": {"message": "no"}}, 400)) as openai:
-        with logbook([BFL_KEY, OPENAI_KEY], readable=readable) as book:
+        with logbook([BFL_KEY, OPENAI_KEY, SIGNING], readable=readable) as book:
             gateway = await start_gateway(
                 bfl,
                 platform={"api_key": BFL_KEY, "forward_user": True},
                 platforms={"openai": {"kind": "openai", "api_keys": [OPENAI_KEY], "base_url": openai.url}},
                 routes={"edits": ["bfl"]},
                 auth={"keys": key_settings(KEY), "origins": ["https://app.example"]},
-                jobs={"answer_within": 30, "job_max_age": 60},
+                signature={"secrets": [SIGNING], "required": False},
+                jobs={"answer_within": 30, "job_max_age": 60, "breaker": NO_BREAKER},
             )
             url = gateway.url
             edits = f"{url}/v1/images/edits"
@@ -267,17 +274,24 @@ async def test_values_do_not_show_themselves(bfl: Emulator, start_gateway: Start
         platform={"api_key": BFL_KEY},
         platforms={"openai": {"kind": "openai", "api_keys": [OPENAI_KEY]}},
         auth={"keys": key_settings(KEY)},
+        signature={"secrets": [SIGNING]},
     )
     kept = Collected()
     assert gateway.openai is not None
-    for thing in (gateway.config, copy.deepcopy(gateway.config), gateway.openai.next_key(), gateway.config.platforms):
+    for thing in (
+        gateway.config,
+        gateway.door,
+        copy.deepcopy(gateway.config),
+        gateway.openai.next_key(),
+        gateway.config.platforms,
+    ):
         kept.add(type(thing).__name__, f"{thing!r} {thing!s} {thing}")
     try:
         raise ValueError(gateway.config)
     except ValueError:
         kept.add("traceback", traceback.format_exc())
     kept.check()
-    assert set(gateway.config.secrets()) == {BFL_KEY, OPENAI_KEY}
+    assert set(gateway.config.secrets()) == {BFL_KEY, OPENAI_KEY, SIGNING}
 
 
 async def test_only_hashes_of_client_keys_are_held(bfl: Emulator, start_gateway: StartGateway) -> None:

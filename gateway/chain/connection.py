@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import resource
 import secrets
 import socket
 import struct
@@ -24,9 +23,10 @@ from aiohttp import web
 from aiohttp.http import HttpRequestParser
 from aiohttp.web_protocol import _ErrInfo
 
+from gateway.chain.gate import Crowd, Crowding, Gate, affordable
 from gateway.chain.reading import LARGEST, SMALLEST, Reading
 from gateway.chain.refusal import Complaints, envelope, fault, plain
-from gateway.domain.errors import InternalError, OutOfRoom
+from gateway.domain.errors import InternalError
 from gateway.handlers.keys import STORY
 
 log = logging.getLogger("gateway.connection")
@@ -41,8 +41,7 @@ class Terms:
 
     `silence_s` without a request's complete head closes it. A reader who leaves an answer standing has to take
     `answer_rate` bytes a second, looked at every `stall_s`. A body nobody wanted is read on for `linger_s` at
-    `linger_rate` bytes a second, so that its sender sees the answer instead of a reset. Past `most` connections
-    further ones are turned away.
+    `linger_rate` bytes a second, so that its sender sees the answer instead of a reset.
     """
 
     silence_s: float = 15.0
@@ -50,14 +49,17 @@ class Terms:
     answer_rate: int = 16 * 1024
     linger_s: float = 2.0
     linger_rate: int = 32 * 1024 * 1024
-    most: int = 2000
     shutdown_s: float = 30.0
     new_id: Callable[[], str] = lambda: f"req_{secrets.token_urlsafe(18)}"
 
 
-def runner(app: web.Application, terms: Terms | None = None) -> web.AppRunner:
-    """The application on connections that keep to these terms."""
-    return _Runner(app, terms or Terms(most=min(2000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)))
+def runner(
+    app: web.Application,
+    terms: Terms = Terms(),
+    crowding: Callable[[], Crowding] = lambda: Crowding(affordable()),
+) -> web.AppRunner:
+    """The application on connections that keep to these terms; `crowding`, asked for each, is how many may be."""
+    return _Runner(app, terms, crowding)
 
 
 def verify_runtime() -> None:
@@ -77,7 +79,7 @@ def verify_runtime() -> None:
 
 
 class _Runner(web.AppRunner):
-    def __init__(self, app: web.Application, terms: Terms) -> None:
+    def __init__(self, app: web.Application, terms: Terms, crowding: Callable[[], Crowding]) -> None:
         self._options: dict[str, Any] = {
             "access_log": None,
             "auto_decompress": False,
@@ -90,58 +92,40 @@ class _Runner(web.AppRunner):
             "read_bufsize": SMALLEST,  # a piece that lies unread stops the next one
         }
         super().__init__(app, handle_signals=False, shutdown_timeout=terms.shutdown_s, **self._options)
-        self._terms = terms
+        self._terms, self._crowding = terms, crowding
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, self._terms, self._options)
+        return _Server(made, self._terms, Crowd(self._crowding), self._options)
 
 
 class _Server(web.Server):
-    def __init__(self, made: web.Server, terms: Terms, options: dict[str, Any]) -> None:
+    def __init__(self, made: web.Server, terms: Terms, crowd: Crowd, options: dict[str, Any]) -> None:
         super().__init__(
             made.request_handler, request_factory=made.request_factory, handler_cancellation=True, **options
         )
-        self._terms = terms
+        self._terms, self.crowd = terms, crowd
         self.complaints = Complaints(asyncio.get_running_loop().time)
         self._buffer = memoryview(bytearray(LARGEST))
 
     def __call__(self) -> web.RequestHandler:
         """A protocol for `create_server`, which takes any."""
-        if len(self._connections) >= self._terms.most:
-            return cast(web.RequestHandler, _Full(self._terms, self.complaints))
-        connection = _Connection(self, self._terms, loop=self._loop, **self._kwargs)
-        return cast(web.RequestHandler, Reading(connection, self._buffer, self._connections.__len__))
+        return cast(web.RequestHandler, Gate(self.crowd, self._let_in, self.complaints, self._terms.new_id))
 
-
-class _Full(asyncio.Protocol):
-    """Turns a connection away."""
-
-    def __init__(self, terms: Terms, complaints: Complaints) -> None:
-        self._terms, self._complaints = terms, complaints
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._complaints("connection refused: there are %s already", self._terms.most)
-        response = envelope(OutOfRoom("The gateway has too many connections.", retry_after_s=5), self._terms.new_id())
-        head = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
-        body = cast(bytes, response.body)
-        writable = cast(asyncio.WriteTransport, transport)
-        writable.write(
-            f"HTTP/1.1 {response.status} {response.reason}\r\n{head}Content-Length: {len(body)}\r\n"
-            "Connection: close\r\n\r\n".encode()
-            + body
-        )
-        writable.close()
+    def _let_in(self, peer: str | None) -> Reading:
+        connection = _Connection(self, self._terms, peer, loop=self._loop, **self._kwargs)
+        return Reading(connection, self._buffer, self._connections.__len__)
 
 
 class _Connection(web.RequestHandler):
     """One connection. What is overridden are aiohttp's own seams."""
 
-    __slots__ = ("_complaints", "_overdue", "_standing", "_terms", "_wire")
+    __slots__ = ("_complaints", "_crowd", "_overdue", "_peer", "_standing", "_terms", "_wire")
 
-    def __init__(self, server: _Server, terms: Terms, **options: Any) -> None:
+    def __init__(self, server: _Server, terms: Terms, peer: str | None, **options: Any) -> None:
         super().__init__(server, **options)
         self._terms, self._complaints = terms, server.complaints
+        self._crowd, self._peer = server.crowd, peer
         self._wire: asyncio.Transport | None = None  # stays when aiohttp lets go of a transport that still has to flush
         self._overdue: asyncio.TimerHandle | None = None
         self._standing = 0
@@ -202,6 +186,7 @@ class _Connection(web.RequestHandler):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._crowd.leave(self._peer)
         self._release()
         super().connection_lost(exc)
 

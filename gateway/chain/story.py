@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.chain.errors import NO_ANSWER
+from gateway.dialects.openai import ratelimit
 from gateway.handlers.keys import CALLER, STORY, Story
 from gateway.telemetry.catalogue import STEPS
 
@@ -71,5 +72,7 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
         headers["x-job-id"] = told.job
     if told.replayed:
         headers["Idempotent-Replayed"] = "true"
+    # A relayed platform's own numbers give way to ours, limit by limit.
+    headers.update(ratelimit.headers(told.windows))
     if timing := [f"{word};dur={told.steps[word] * 1000:.1f}" for word in STEPS if word in told.steps]:
         headers["Server-Timing"] = ", ".join(timing)

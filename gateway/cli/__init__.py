@@ -11,7 +11,8 @@ from gateway import __version__
 COMMANDS = {
     "serve": "Run the gateway.",
     "config": "Check, show or describe the configuration.",
-    "keys": "Make keys for clients.",
+    "doctor": "Say what keeps the gateway from working, and what to do about it.",
+    "keys": "Make, list and check clients' keys.",
     "edit": "Edit a picture through a gateway.",
     "emulate": "Run the embedded Black Forest Labs emulator.",
     "demo": "Edit a sample picture and show where the time went.",

@@ -107,6 +107,10 @@ def _platform_kinds(ids: object) -> Mapping[KeyPath, object]:
     return {("platforms", id_, "kind"): id_ for id_ in ids}
 
 
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[,\s]+", text) if word]
+
+
 def _hashed_keys(text: str) -> list[dict[str, str]]:
     """Only hashes enter the configuration: a dump of it opens nothing."""
     keys = dict.fromkeys(text.split())
@@ -122,6 +126,12 @@ ENVIRONMENT: Final = (
     Variable("PUBLIC_BASE_URL", ("public_base_url",)),
     Variable("ROUTE_PREFIX", ("route_prefix",)),
     Variable("FORWARD_KEY", ("auth", "keys"), _hashed_keys),
+    Variable("IP_WHITELIST", ("clients", "allow"), _words),
+    Variable("IP_BLACKLIST", ("clients", "deny"), _words),
+    Variable("UA_WHITELIST", ("clients", "agents_allow"), _words),
+    Variable("UA_BLACKLIST", ("clients", "agents_deny"), _words),
+    # As it is: a secret may hold any separator.
+    Variable("APP_SECRET", ("signature", "secrets"), lambda text: [text]),
     # A key or a route brings a platform into being; what only tunes one comes after them.
     Variable("BFL_API_KEY", ("platforms", "bfl", "api_key"), beside=lambda _: _platform_kinds(["bfl"])),
     Variable(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.chain.settings import AuthSettings, ErrorSettings
+from gateway.chain.settings import AuthSettings, ClientSettings, ErrorSettings, SignatureSettings
+from gateway.domain.egress import read_proxy
 from gateway.domain.hosts import is_loopback
 from gateway.domain.secret import Secret
 from gateway.domain.settings import BaseUrl, Settings
@@ -20,8 +21,22 @@ from gateway.platforms.bfl.settings import BflSettings
 from gateway.platforms.openai.settings import OpenAiSettings
 from gateway.routing.settings import RouteSettings
 from gateway.stores.settings import MemorySettings, ResultSettings
+from gateway.upstream.egress import NoAuthorities, load_authorities
 
-PlatformSettings = Annotated[BflSettings | OpenAiSettings, Field(discriminator="kind")]
+P = TypeVar("P", BflSettings, OpenAiSettings)
+
+
+def _trusting(platform: P) -> P:
+    """With its certificate authorities read, so that what is wrong with them is told here."""
+    if platform.ca_file is not None:
+        try:
+            load_authorities(platform.ca_file)
+        except NoAuthorities as error:
+            raise _wrong(str(error), "ca_file") from None
+    return platform
+
+
+PlatformSettings = Annotated[BflSettings | OpenAiSettings, Field(discriminator="kind"), AfterValidator(_trusting)]
 
 
 class Listener(Settings):
@@ -61,6 +76,8 @@ class Config(Settings):
         default="", description="Put before every public path, such as /images"
     )
     auth: AuthSettings = Field(default_factory=AuthSettings)
+    clients: ClientSettings = Field(default_factory=ClientSettings)
+    signature: SignatureSettings = Field(default_factory=SignatureSettings)
     platforms: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], PlatformSettings] = Field(
         default_factory=dict, description="Accounts at platforms, by an id of your own"
     )
@@ -109,6 +126,9 @@ def _wrong(text: str, *path: str | int) -> PydanticCustomError:
 def _secrets(value: Any) -> Iterator[str]:
     if isinstance(value, Secret):
         yield value.reveal()
+        proxy = read_proxy(value.reveal())
+        if proxy is not None and proxy.password:
+            yield proxy.password
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _secrets(getattr(value, name))

@@ -100,6 +100,7 @@ class Answerer:
     @staticmethod
     def _note(told: Story, handle: JobHandle) -> None:
         told.job, told.replayed = handle.job.record.id, handle.replayed
+        told.windows |= handle.windows
         if handle.joined:
             told.facts["joined"] = handle.joined
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from gateway.domain.errors import InvalidRequest, TooLarge, TooSlow, UnsupportedMedia
+from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
 
 
@@ -27,7 +28,8 @@ class Pace:
 
 class Body:
     """
-    One body of at most `most` bytes. `length` is the declared one, None when the body comes in chunks.
+    One body of at most `most` bytes. `length` is the declared one, None when the body comes in chunks. A signed one is
+    verified at its end: nothing has been done with it before.
 
     Raises: UnsupportedMedia, ExpectationFailed, TooLarge, before anything is read.
     """
@@ -35,6 +37,7 @@ class Body:
     def __init__(self, request: web.BaseRequest, most: int, pace: Pace) -> None:
         self._request, self._most, self._pace = request, most, pace
         self._waited_s = 0.0
+        self._duty = request.get(DUTY)
         self.received = 0
         self.length = request.content_length
         if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("", "identity"):
@@ -52,7 +55,7 @@ class Body:
         """
         The next bytes in the size they came, b"" at the end. The first call answers `Expect: 100-continue`.
 
-        Raises: TooLarge, TooSlow, InvalidRequest.
+        Raises: TooLarge, TooSlow, InvalidRequest; BadSignature in place of the end.
         """
         if self._invite:
             self._invite = False
@@ -71,6 +74,8 @@ class Body:
         self.received += len(chunk)
         if self.received > self._most:
             raise self._too_large()
+        if self._duty is not None:
+            self._duty.update(chunk) if chunk else self._duty.verify()
         return chunk
 
     def _too_large(self) -> TooLarge:

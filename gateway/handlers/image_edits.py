@@ -116,6 +116,7 @@ class ImageEdits:
         caller = request[CALLER].id
         return Order(
             caller=caller,
+            who=request[CALLER],
             fingerprint=fingerprint(caller, ROUTE, edit),
             key=key,
             resend=is_resend(request),

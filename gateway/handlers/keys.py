@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gateway.domain.caller import Caller
-from gateway.domain.errors import GatewayError, Moderated
+from gateway.domain.errors import GatewayError, LimitReached, Moderated
 from gateway.domain.target import Target
+from gateway.domain.window import Window
 from gateway.handlers.settings import UploadSettings
 from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
@@ -23,6 +24,7 @@ class Story:
 
     `steps` are seconds by step word; `outcome` is `ok`, `moderated`, `client_gone` or an error's code; `job` is the id
     of the job that was worked or joined, `replayed` when it had ended before; `facts` are further log fields.
+    `windows` tells how the caller's limits stand that the request has touched.
     """
 
     id: str
@@ -34,11 +36,14 @@ class Story:
     replayed: bool = False
     steps: dict[str, float] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
+    windows: dict[str, Window] = field(default_factory=dict)
 
     def fail(self, fault: GatewayError) -> None:
         """What the client is told instead of a picture."""
         self.outcome = "moderated" if isinstance(fault, Moderated) else fault.code
         self.facts |= {"paid": fault.paid.value, "param": fault.param, "detail": fault.detail}
+        if isinstance(fault, LimitReached):
+            self.windows |= fault.windows
         if isinstance(fault, Moderated):
             self.facts |= {"moderation_stage": fault.stage, "categories": list(fault.categories)}
 

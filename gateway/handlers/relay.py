@@ -16,6 +16,7 @@ from gateway.domain.errors import (
     PlatformError,
     PlatformNotConfigured,
 )
+from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
 from gateway.handlers.keys import STORY
 from gateway.platforms.openai import OpenAi
@@ -56,7 +57,8 @@ class RelayHandler:
         told = request[STORY]
         told.platform, told.model = self._openai.name, "-"
         invite = invite_body if body is None and expects(request) else None
-        response = await self._relay.forward(request, self._openai, rest, body=body, invite=invite)
+        duty = request.get(DUTY)
+        response = await self._relay.forward(request, self._openai, rest, body=body, invite=invite, duty=duty)
         told.outcome = _outcome(response.status)
         return response
 

@@ -52,7 +52,7 @@ async def _fetch(tools: Tools, platform: Platform, result: Link | Blob) -> Blob:
         return result
     heard = tools.metrics.upstream_responses
     try:
-        blob = await tools.download.fetch(result, platform.private)
+        blob = await tools.download.fetch(result, platform.private, platform.egress)
     except FetchFailed as error:
         heard(platform.name, "collect", str(error.status)).inc()
         raise

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.domain.blob import Blob
-from gateway.domain.errors import GatewayError, InternalError, Paid, QueueFull, ShuttingDown
+from gateway.domain.caller import Caller
+from gateway.domain.errors import GatewayError, InternalError, Moderated, Paid, QueueFull, ShuttingDown
 from gateway.platforms.contract import Plan, Platform
 from gateway.stores.contract import Found, JobRecord, Made, ReplySpec
 
@@ -20,11 +21,15 @@ class Order:
     """
     A request ready to be worked.
 
-    `key` is its Idempotency-Key, `resend` whether it declares itself a repetition; `inputs` are the blobs it holds,
-    which the supervisor takes over. `began` is when it arrived, `deadline` when it is to be answered, both monotonic.
+    `caller` is the id of `who` asks. `key` is its Idempotency-Key, `resend` whether it declares itself a repetition.
+    `began` is when it arrived, `deadline` when it is to be answered, both monotonic.
+
+    `inputs` are blobs of which the supervisor takes over one hold each, and releases it once: as soon as they are not
+    needed, also when it refuses the order. Who may order again, elsewhere, holds them once more for each order.
     """
 
     caller: str
+    who: Caller
     fingerprint: str
     key: str | None
     resend: bool
@@ -73,6 +78,14 @@ class Job:
     @property
     def finished(self) -> bool:
         return all(result is not None for result in self.results)
+
+    @property
+    def void(self) -> bool:
+        """True when it has ended as if it had never been: nothing made, nothing refused, nothing charged."""
+        return not self.intended and all(
+            isinstance(result, GatewayError) and result.paid is Paid.NO and not isinstance(result, Moderated)
+            for result in self.results
+        )
 
     @property
     def intended(self) -> bool:
@@ -150,7 +163,10 @@ class Job:
         return found
 
     async def until_accepted(self) -> None:
-        """Return when the first submission was accepted, or all have ended."""
+        """
+        Return when the first submission was accepted, or all have ended. Only then is it known whether another platform
+        may be tried: see `fallback`.
+        """
         await self._accepted.wait()
 
     async def until_finished(self) -> None:

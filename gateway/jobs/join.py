@@ -29,7 +29,7 @@ def live(jobs: Iterable[Job], order: Order) -> tuple[Job, str] | None:
 
     Raises: KeyReused.
     """
-    mine = [job for job in jobs if job.record.caller == order.caller and not job.cancelled]
+    mine = [job for job in jobs if job.record.caller == order.caller and not job.cancelled and not job.void]
     if order.key is not None:
         for job in mine:
             if job.record.key == order.key:

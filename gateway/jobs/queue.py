@@ -1,32 +1,27 @@
 """
 Who goes next: a bounded queue per account, fair between callers.
 
-Callers take turns, so one with a thousand jobs does not starve another. A vendor's 429 costs nothing and is the truth
-about the account, which others may share: the number of slots in use shrinks to what was accepted, then grows by one
-with each acceptance.
+Callers take turns by weight (see `line`), so one with a thousand jobs does not starve another. A vendor's 429 costs
+nothing and is the truth about the account, which others may share: the number of slots in use shrinks to what was
+accepted, then grows by one with each acceptance.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gateway.jobs.clock import Clock
+from gateway.jobs.estimate import rounds
+from gateway.jobs.line import Line, Waiter
 from gateway.stores.contract import Slots
+from gateway.stores.slots import of_others
 
 # After a 429 the next probe waits at least this long, doubling up to the longest.
 PAUSE_S, PAUSE_LONGEST_S = 2.0, 16.0
-
-
-@dataclass(slots=True)
-class _Waiter:
-    caller: str
-    submission: str
-    model: str
-    granted: asyncio.Future[None]
 
 
 @dataclass(slots=True)
@@ -34,18 +29,14 @@ class _Lane:
     account: str
     ceiling: int
     allowed: int
-    callers: OrderedDict[str, deque[_Waiter]] = field(default_factory=OrderedDict)
-    queued: Counter[str] = field(default_factory=Counter)
+    line: Line
+    expected: dict[str, str] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)
     pause_s: float = 0.0
     paused: bool = False
     freed: deque[str] = field(default_factory=deque)
     stirred: bool = False
     serving: asyncio.Task[None] | None = None
-
-    @property
-    def waiting(self) -> int:
-        return self.queued.total()
 
     @property
     def active(self) -> int:
@@ -77,9 +68,25 @@ class Queue:
         depth: Callable[[str, int], None] = lambda _account, _depth: None,
     ) -> None:
         self._slots, self._limit, self._clock, self._chance, self._depth = slots, limit, clock, chance, depth
-        self._lanes = {account: _Lane(account, ceiling, ceiling) for account, ceiling in ceilings.items()}
-        self._nested = nested
+        self._lanes: dict[str, _Lane] = {}
+        self._nested: Mapping[str, int] = {}
         self._timers: set[asyncio.Task[None]] = set()
+        self.configure(ceilings, nested)
+
+    def configure(self, ceilings: Mapping[str, int], nested: Mapping[str, int]) -> None:
+        """
+        Other ceilings from now on; the slots have to be told as well. What runs goes on: below a lower ceiling nobody
+        goes until enough have ended. An account that is not named any more keeps its own, for the jobs it has left.
+        """
+        self._nested = of_others(self._nested, ceilings) | dict(nested)
+        for account, ceiling in ceilings.items():
+            if (lane := self._lanes.get(account)) is None:
+                lane = self._lanes[account] = _Lane(account, ceiling, ceiling, Line(self._narrow(account)))
+            # What the vendor's own refusals have taught is kept.
+            lane.allowed = ceiling if lane.allowed == lane.ceiling else min(lane.allowed, ceiling)
+            lane.ceiling = ceiling
+            if len(lane.line):
+                self._stir(lane)
 
     def wait_s(self, account: str, model: str, more: int, typical_s: float) -> float | None:
         """
@@ -91,18 +98,33 @@ class Queue:
         lane = self._lanes[account]
         width, running = self._width(lane, model), Counter(lane.running.values())
         free = max(0, min(width - running[model], lane.allowed - lane.active))
-        if lane.queued[model] + more > self._limit + free:
+        waiting = lane.line.waiting + Counter(lane.expected.values())
+        if waiting[model] + more > self._limit + free:
             return None
-        rounds = self._rounds(lane, model, running + lane.queued + Counter({model: more}))
-        return max(lane.pause_s if lane.paused else 0.0, (rounds - 1) * typical_s)
+        load = running + waiting + Counter({model: more})
+        needed = rounds(model, load, lane.allowed, lambda other: self._width(lane, other))
+        return max(lane.pause_s if lane.paused else 0.0, (needed - 1) * typical_s)
 
-    async def turn(self, account: str, model: str, caller: str, submission: str, *, first: bool = False) -> None:
-        """Return when the submission holds a slot. `first` puts it before the caller's others (it was here before)."""
+    def expect(self, account: str, model: str, submissions: Iterable[str]) -> None:
+        """These are about to ask for their turns: they count as waiting until they do, or are not expected any more."""
+        self._lanes[account].expected |= dict.fromkeys(submissions, model)
+
+    def expect_no_more(self, account: str, submission: str) -> None:
+        """It has ended without asking for its turn; nothing changes for one that has asked."""
+        self._lanes[account].expected.pop(submission, None)
+
+    async def turn(
+        self, account: str, model: str, caller: str, submission: str, *, weight: float = 1.0, first: bool = False
+    ) -> None:
+        """
+        Return when the submission holds a slot. `first` puts it before the caller's others (it was here before);
+        `weight` is the caller's share while others wait as well.
+        """
         lane = self._lanes[account]
-        waiter = _Waiter(caller, submission, model, asyncio.get_running_loop().create_future())
-        line = lane.callers.setdefault(caller, deque())
-        line.appendleft(waiter) if first else line.append(waiter)
-        self._count(lane, model, +1)
+        waiter = Waiter(caller, submission, model, asyncio.get_running_loop().create_future(), weight)
+        lane.expected.pop(submission, None)
+        lane.line.join(waiter, first=first)
+        self._depth(account, len(lane.line))
         self._stir(lane)
         try:
             await waiter.granted
@@ -110,7 +132,8 @@ class Queue:
             if waiter.granted.done() and not waiter.granted.cancelled():
                 self.release(account, submission)
             else:
-                self._leave(lane, waiter)
+                lane.line.leave(waiter)
+                self._depth(account, len(lane.line))
             raise
 
     def release(self, account: str, submission: str) -> None:
@@ -140,7 +163,7 @@ class Queue:
             lane.paused = True
             self._later(lane.pause_s * (1 + 0.25 * self._chance()), lambda: self._resume(lane))
         self.release(account, submission)
-        lane.allowed = max(1, lane.active)
+        lane.allowed = min(lane.ceiling, max(1, lane.active))
 
     async def close(self) -> None:
         serving = [lane.serving for lane in self._lanes.values() if lane.serving is not None]
@@ -152,24 +175,8 @@ class Queue:
         """How many of the model can run side by side."""
         return min(lane.allowed, self._nested.get(f"{lane.account}/{model}", lane.allowed))
 
-    def _rounds(self, lane: _Lane, model: str, load: Mapping[str, int]) -> int:
-        """
-        In which round the last of `model` runs, the present one being 1; `load` counts all submissions by model.
-
-        In each round either the whole account is busy or the model is at its own ceiling, so the last one is in by
-        round r when own / width + others / allowed ≤ r. A model with a ceiling takes no more than that in each round,
-        however many of it wait.
-        """
-
-        def others(rounds: int) -> int:
-            return sum(min(load[other], self._width(lane, other) * rounds) for other in load if other != model)
-
-        own, width, rounds = load[model], self._width(lane, model), 1
-        if own <= width and own + others(1) <= lane.allowed:
-            return 1
-        while (needed := -(-(own * lane.allowed + others(rounds) * width) // (width * lane.allowed))) > rounds:
-            rounds = needed
-        return rounds
+    def _narrow(self, account: str) -> Callable[[str], bool]:
+        return lambda model: f"{account}/{model}" in self._nested
 
     def _later(self, after_s: float, work: Callable[[], None]) -> None:
         async def run() -> None:
@@ -202,7 +209,7 @@ class Queue:
 
     async def _grant(self, lane: _Lane) -> None:
         full: set[str] = set()
-        while not lane.paused and lane.active < lane.allowed and (waiter := _next(lane, full)) is not None:
+        while not lane.paused and lane.active < lane.allowed and (waiter := lane.line.next(full)) is not None:
             if not await self._slots.acquire(lane.account, waiter.model, waiter.submission):
                 full.add(waiter.model)
             elif waiter.granted.done():
@@ -212,26 +219,6 @@ class Queue:
                 return
             else:
                 lane.running[waiter.submission] = waiter.model
-                self._leave(lane, waiter)
-                if waiter.caller in lane.callers:
-                    lane.callers.move_to_end(waiter.caller)
+                lane.line.went(waiter)
+                self._depth(lane.account, len(lane.line))
                 waiter.granted.set_result(None)
-
-    def _leave(self, lane: _Lane, waiter: _Waiter) -> None:
-        line = lane.callers[waiter.caller]
-        line.remove(waiter)
-        if not line:
-            del lane.callers[waiter.caller]
-        self._count(lane, waiter.model, -1)
-
-    def _count(self, lane: _Lane, model: str, change: int) -> None:
-        lane.queued[model] += change
-        self._depth(lane.account, lane.waiting)
-
-
-def _next(lane: _Lane, full: set[str]) -> _Waiter | None:
-    for line in lane.callers.values():
-        for waiter in line:
-            if waiter.model not in full and not waiter.granted.done():
-                return waiter
-    return None

@@ -8,6 +8,16 @@ from gateway.domain.quantity import Seconds
 from gateway.domain.settings import Settings
 
 
+class BreakerSettings(Settings):
+    """When a platform that fails is left alone, and for how long."""
+
+    failures: int = Field(default=5, ge=1, description="Submissions in a row that fail by the platform's fault")
+    open_for: Seconds = Field(
+        default=10.0, gt=0, description="No submission for this long, then one as a probe; doubled when it fails"
+    )
+    longest: Seconds = Field(default=60.0, gt=0, description="The longest time between two probes")
+
+
 class JobSettings(Settings):
     """Two clocks: the client's and the paid task's. The first never ends the second."""
 
@@ -21,4 +31,5 @@ class JobSettings(Settings):
     queue_limit: int = Field(
         default=200, ge=0, description="Submissions that may wait for a slot, by account and model"
     )
+    breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     drain: Seconds = Field(default=110.0, ge=0, description="How long running jobs may go on after SIGTERM")

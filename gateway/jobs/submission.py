@@ -20,18 +20,21 @@ from gateway.domain.errors import (
     Paid,
     PlatformBusy,
     PlatformError,
+    PlatformOutOfCredits,
     PlatformUnreachable,
     QueueFull,
     ResultLost,
     TaskLost,
 )
-from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Ticket, Working
+from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Working
+from gateway.jobs.charge import Charge
 from gateway.jobs.collect import collect
 from gateway.jobs.job import Job, Order, broken
 from gateway.jobs.poll import Polling
+from gateway.jobs.slot import Slot
 from gateway.jobs.tools import Tools
 from gateway.stores.contract import Made, State
-from gateway.upstream.session import Answered, MaybeSent, NotSent
+from gateway.upstream.session import Answered, MaybeSent, NotSent, Sent
 
 log = structlog.get_logger("gateway.jobs")
 
@@ -51,26 +54,33 @@ class Submission:
 
     Args:
         job: told when money is at stake, what was accepted and how long steps took.
+        charge: told what it cost in the end.
         index: which of the job's pictures.  owner: this process's fencing number in the ledger.
     """
 
-    def __init__(self, tools: Tools, order: Order, job: Job, index: int, owner: int) -> None:
-        self._tools, self._job, self._index, self._owner = tools, job, index, owner
+    def __init__(self, tools: Tools, order: Order, job: Job, charge: Charge, index: int, owner: int) -> None:
+        self._tools, self._job, self._charge, self._index, self._owner = tools, job, charge, index, owner
         self._platform, self._plan = order.platform, order.plan
         self._deadline = order.deadline - min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
         self._id = f"{job.record.id}/{index}"
         self._labels = (order.platform.name, job.record.model)
-        self._holds_slot = self._written = self._taken = False
+        self._slot = Slot(tools, order, job, self._id)
+        self._breaker = tools.breakers.of(order.platform.account)
+        self._written = self._taken = False
+        self._cost: float | None = None
 
     async def run(self) -> Made:
         """The stored picture. Raises: GatewayError; `Moderated` for a refusal."""
         outcome, index = "cancelled", self._index
+        fault: GatewayError | None = None
         try:
             made = await self._work()
             outcome = "ok"
             return made
         except GatewayError as error:
-            outcome = error.code
+            fault, outcome = error, error.code
+            if isinstance(error, PlatformOutOfCredits):
+                self._tools.empty()
             await self._failed(error)
             raise
         except asyncio.CancelledError:
@@ -86,37 +96,43 @@ class Submission:
         finally:
             if self._written or outcome != "cancelled":
                 self._tools.metrics.submissions(*self._labels, outcome).inc()
-            self._release()
+            await self.close(fault)
 
     async def _work(self) -> Made:
         tools, record = self._tools, self._job.record
         outcome, ticket = await self._submit(), None
         self._taken = True
         if isinstance(outcome, Working):
-            ticket = outcome.ticket
+            ticket, self._cost = outcome.ticket, outcome.ticket.cost
             await tools.ledger.submitted(record.id, self._index, self._owner, ticket)
             self._job.accepted(self._index)
             tools.queue.accepted(self._platform.account)
             outcome = await self._step("poll", Polling(tools, self._platform, ticket, self._parked).until_over())
         finished = self._terminal(outcome)
+        if finished.cost is not None:
+            self._cost = finished.cost
         self._job.accepted(self._index)
-        self._release()
+        self._slot.release()
         await tools.ledger.ready(record.id, self._index, self._owner)
         ref = await self._step("collect", collect(tools, self._platform, ticket, finished))
-        made = Made(ref, finished.seed, _cost(finished, ticket))
+        made = Made(ref, finished.seed, self._cost)
         await tools.ledger.stored(record.id, self._index, self._owner, made)
         return made
+
+    async def close(self, fault: GatewayError | None = None) -> None:
+        """Give back the slot and settle the money, once; also of one that was cut off before its first step."""
+        self._slot.release()
+        charged = self._job.at_stake(self._index) if fault is None else fault.paid is not Paid.NO
+        await self._charge.end(self._index, fault, charged=charged, cost=self._cost)
 
     # Submitting.
 
     async def _submit(self) -> Outcome:
         """The answer of a vendor that has taken the submission. Raises: GatewayError, saying whether it was paid."""
-        tools, call, failures = self._tools, self._plan.calls[self._index], 0
+        tools, failures = self._tools, 0
         while True:
             await self._turn()
-            await self._intend()
-            sent = await self._step("submit", tools.session.send(call))
-            tools.heard(self._platform, "submit", sent)
+            sent, outcome = await self._attempt()
             match sent:
                 case NotSent(why):
                     self._job.unpaid(self._index)
@@ -136,32 +152,38 @@ class Submission:
                         paid=Paid.MAYBE,
                         detail=why,
                     )
-                case Answered(answer):
-                    outcome = self._platform.read_submit(self._plan, answer)
-                    if not isinstance(outcome, Failed):
-                        return outcome
-                    if not isinstance(outcome.error, PlatformBusy) or self._overdue():
-                        raise outcome.error
-                    self._job.unpaid(self._index)
-                    self._give_up_slot()
-                    tools.queue.pushed_back(self._platform.account, self._id, outcome.error.retry_after_s)
+            if outcome is not None:
+                if not isinstance(outcome, Failed):
+                    return outcome
+                if not isinstance(outcome.error, PlatformBusy) or self._overdue():
+                    raise outcome.error
+                self._job.unpaid(self._index)
+                self._slot.pushed_back(outcome.error.retry_after_s)
+
+    async def _attempt(self) -> tuple[Sent, Outcome | None]:
+        """Send once. Raises: PlatformUnavailable, before INTENT or while it is known to be unpaid."""
+        tools, call, job = self._tools, self._plan.calls[self._index], self._job.record.id
+        await self._breaker.until_decided(job)
+        with self._breaker.attempt(job) as attempt:
+            await self._intend()
+            sent = await self._step("submit", tools.session.send(call))
+            tools.heard(self._platform, "submit", sent)
+            outcome = self._platform.read_submit(self._plan, sent.answer) if isinstance(sent, Answered) else None
+            attempt.heard(sent, outcome)
+        return sent, outcome
 
     async def _turn(self) -> None:
-        if self._holds_slot:
+        if self._slot.held:
             return
         clock = self._tools.clock
+        await self._breaker.until_decided(self._job.record.id)
+        self._breaker.check()
         try:
-            await self._step("queue", clock.within(self._deadline - clock.now(), self._take_slot()))
+            waiting = clock.within(self._deadline - clock.now(), self._slot.take(first=self._written))
+            await self._step("queue", waiting)
         except TimeoutError:
             busy = PlatformBusy if self._written else QueueFull
             raise busy("No slot became free in time; nothing was charged. Try again later.", retry_after_s=30) from None
-
-    async def _take_slot(self) -> None:
-        """Noted by whoever gets the turn: if it is cut off in the next moment, the slot is known to be held."""
-        account, record = self._platform.account, self._job.record
-        await self._tools.queue.turn(account, record.model, record.caller, self._id, first=self._written)
-        self._holds_slot = True
-        self._tools.metrics.submissions_active(*self._labels).inc()
 
     async def _intend(self) -> None:
         """Before the first byte: from here on the job goes on without its client."""
@@ -203,27 +225,15 @@ class Submission:
         if error.paid is not Paid.NO:
             # The client may be gone, and money without a picture is the operator's business in any case.
             log.warning("paid in vain", job=self._id, code=error.code, paid=error.paid.value, detail=error.detail)
-        if state is State.UNKNOWN and self._give_up_slot():
-            # Not awaited: the client hears of the lost answer now, the slot is given back later.
-            self._tools.queue.release_later(self._platform.account, self._id, UNKNOWN_HOLD_S)
+        if state is State.UNKNOWN:
+            self._slot.release_later(UNKNOWN_HOLD_S)
         await self._tools.ledger.failed(self._job.record.id, self._index, self._owner, state, error)
 
-    # Slots and steps.
+    # Steps.
 
     async def _parked(self) -> None:
         await self._tools.ledger.parked(self._job.record.id, self._index, self._owner)
-        self._release()
-
-    def _release(self) -> None:
-        if self._give_up_slot():
-            self._tools.queue.release(self._platform.account, self._id)
-
-    def _give_up_slot(self) -> bool:
-        """True for the one who has to give it back."""
-        held, self._holds_slot = self._holds_slot, False
-        if held:
-            self._tools.metrics.submissions_active(*self._labels).dec()
-        return held
+        self._slot.release()
 
     async def _step(self, word: str, work: Awaitable[T]) -> T:
         self._job.step_begins(self._index, word, self._tools.clock.now())
@@ -235,7 +245,3 @@ class Submission:
 
     def _overdue(self) -> bool:
         return self._tools.clock.now() >= self._deadline
-
-
-def _cost(finished: Finished, ticket: Ticket | None) -> float | None:
-    return finished.cost if finished.cost is not None or ticket is None else ticket.cost

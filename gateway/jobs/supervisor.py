@@ -7,39 +7,21 @@ A job stays in hand while it runs or somebody is being answered from it; after t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from gateway.domain.errors import QueueFull, ShuttingDown
-from gateway.jobs import join
+from gateway.domain.errors import ShuttingDown
+from gateway.domain.window import Window
+from gateway.jobs import admission, join
+from gateway.jobs.charge import Charge
+from gateway.jobs.handle import JobHandle as JobHandle
 from gateway.jobs.job import Job, Order
 from gateway.jobs.submission import Submission
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
 from gateway.stores.contract import Found, JobRecord, Made, State
-
-
-class JobHandle:
-    """One waiter's hold on a job. `joined` tells how it came to an existing one: `key`, `resend`, `orphan`, or None."""
-
-    def __init__(self, supervisor: Supervisor, job: Job, joined: str | None) -> None:
-        self._supervisor, self.job, self.joined = supervisor, job, joined
-        self._held = True
-        self.replayed = joined is not None and job.finished
-        job.waiters += 1
-
-    def delivered(self) -> Awaitable[None]:
-        """The answer has been written completely. What follows is the supervisor's: the handler may end at once."""
-        return self._let_go(self._supervisor.delivered)
-
-    def abandon(self) -> Awaitable[None]:
-        """Nobody waits here any more. Ends the job only if no money can have been spent."""
-        return self._let_go(self._supervisor.abandoned)
-
-    def _let_go(self, then: Callable[[Job], Coroutine[Any, Any, None]]) -> Awaitable[None]:
-        held, self._held = self._held, False
-        return self._supervisor.own(then(self.job) if held else _nothing())
 
 
 class Supervisor:
@@ -62,6 +44,7 @@ class Supervisor:
         self._tools, self._new_id, self._owner = tools, new_id, owner
         self._retention_s, self._crashed = retention_s, crashed
         self._live: dict[str, Job] = {}
+        self._doors: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._put_down = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -74,31 +57,28 @@ class Supervisor:
         """
         Refuse what cannot be answered in time, before anything is read.
 
-        Raises: QueueFull, ShuttingDown.
+        Raises: QueueFull, PlatformUnavailable, ShuttingDown.
         """
         if self._draining:
             raise ShuttingDown("The gateway is shutting down. Send the request again.", retry_after_s=5)
-        typical = self._tools.paces(platform, model).expected_s()
-        wait = self._tools.queue.wait_s(platform.account, model, count, typical)
-        if wait is None:
-            raise QueueFull("Too many requests are waiting already. Try again later.", retry_after_s=typical)
-        if wait and wait + typical > patience_s:
-            raise QueueFull(
-                f"The request would wait about {wait:.0f} s for a slot, longer than the {patience_s:.0f} s in which it "
-                "is to be answered. Try again later.",
-                retry_after_s=wait + typical - patience_s,
-            )
+        admission.admit(self._tools, platform, model, count, patience_s)
 
     async def start(self, order: Order) -> JobHandle:
-        """Join a job or start one. Raises: KeyReused, QueueFull, ShuttingDown."""
+        """
+        Join a job or start one. The order's inputs are taken over in any case.
+
+        Raises: KeyReused, QueueFull, LimitReached, PlatformUnavailable, ShuttingDown.
+        """
         try:
             while True:
                 before = self._put_down
                 if (found := await self._find(order)) is not None:
                     break
-                # The look-up may have let others in or out; only who was alone starts the job.
-                if before == self._put_down and join.live(self._live.values(), order) is None:
-                    return self._new(order)
+                # One at a time of each caller: who sends the same again meanwhile joins, and is counted once.
+                async with self._doors[order.caller]:
+                    # The look-up may have let others in or out; only who was alone starts the job.
+                    if self._alone(order, before) and (handle := await self._begin(order, before)) is not None:
+                        return handle
         except BaseException:
             for blob in order.inputs:
                 blob.release()
@@ -170,30 +150,58 @@ class Supervisor:
 
     # Starting.
 
-    def _new(self, order: Order) -> JobHandle:
-        target, count = order.plan.target, len(order.plan.calls)
+    def _alone(self, order: Order, before: int) -> bool:
+        """True when no job has come or gone that the order might join, since `before` were put down."""
+        return before == self._put_down and join.live(self._live.values(), order) is None
+
+    async def _begin(self, order: Order, before: int) -> JobHandle | None:
+        """A new job, or None when there is one to join after all. Raises: as `start`."""
+        target, count, account = order.plan.target, len(order.plan.calls), order.platform.account
         self.admit(order.platform, target.model, count, order.deadline - self._tools.clock.now())
+        id = self._new_id()
+        names = [f"{id}/{index}" for index in range(count)]
+        charge = Charge(self._tools, order, id)
+        # In the line from here on, so that of many who come at once each sees those before.
+        self._tools.queue.expect(account, target.model, names)
+        try:
+            windows = await charge.reserve()
+            if self._alone(order, before) and not self._draining:
+                return self._new(order, id, charge, windows)
+        except BaseException:
+            self._forget(account, names, charge)
+            raise
+        self._forget(account, names, charge)
+        return None
+
+    def _forget(self, account: str, names: Sequence[str], charge: Charge) -> None:
+        for name in names:
+            self._tools.queue.expect_no_more(account, name)
+        self.own(charge.close())
+
+    def _new(self, order: Order, id: str, charge: Charge, windows: Mapping[str, Window]) -> JobHandle:
+        count = len(order.plan.calls)
         record = JobRecord(
-            id=self._new_id(),
+            id=id,
             caller=order.caller,
             fingerprint=order.fingerprint,
             key=order.key,
             platform=order.platform.name,
-            model=target.model,
+            model=order.plan.target.model,
             n=count,
             reply=order.reply,
             created=self._tools.clock.wall(),
         )
-        job = self._live[record.id] = Job(record, order.inputs)
-        handle = JobHandle(self, job, None)
-        job.begin(
-            [Submission(self._tools, order, job, index, self._owner).run for index in range(count)], self._crashed
-        )
-        self.own(self._see_through(job))
+        job = self._live[id] = Job(record, order.inputs)
+        handle = JobHandle(self, job, None, windows)
+        submissions = [Submission(self._tools, order, job, charge, index, self._owner) for index in range(count)]
+        job.begin([submission.run for submission in submissions], self._crashed)
+        self.own(self._see_through(job, submissions))
         return handle
 
-    async def _see_through(self, job: Job) -> None:
+    async def _see_through(self, job: Job, submissions: Sequence[Submission]) -> None:
         await job.until_over()
+        for submission in submissions:
+            await submission.close()
         self.put_down(job)
         if not job.waiters and not job.delivered:
             await self._settle(job)
@@ -231,7 +239,3 @@ class Supervisor:
                     return False
                 blob.release()
         return True
-
-
-async def _nothing() -> None:
-    """What is left to do for a waiter that has let go before."""

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.domain.outcome import Ticket
+from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.pace import Pace
 from gateway.jobs.queue import Queue
 from gateway.platforms.contract import Platform
-from gateway.stores.contract import Ledger, Results
+from gateway.stores.contract import Ledger, Limits, Results
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.download import Download
 from gateway.upstream.session import Answered, Sent, Session
@@ -18,18 +19,24 @@ from gateway.upstream.session import Answered, Sent, Session
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model."""
+    """
+    Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `empty` is called when a platform
+    says that an account has no credits left.
+    """
 
     session: Session
     download: Download
     queue: Queue
+    breakers: Breakers
     ledger: Ledger
+    limits: Limits
     results: Results
     metrics: Catalogue
     clock: Clock
     chance: Callable[[], float]
     paces: Callable[[Platform, str], Pace]
     job_max_age_s: float
+    empty: Callable[[], None] = lambda: None
 
     def jitter(self, longest_s: float) -> float:
         """Between half of `longest_s` and all of it."""

@@ -18,6 +18,7 @@ from gateway.domain.edit import OutputFormat, ResponseFormat
 from gateway.domain.errors import GatewayError
 from gateway.domain.notes import Note
 from gateway.domain.outcome import Ticket
+from gateway.domain.window import Window as Window
 
 
 class State(StrEnum):
@@ -160,15 +161,6 @@ class Usage:
     cents: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How one limit stands: `limit` and what is left of it, and in how many seconds it is whole again."""
-
-    limit: float
-    remaining: float
-    reset_s: float
-
-
 class Limits(Protocol):
     """
     What callers use, against what they may. A reservation has an id and is whole or not at all; the same id twice is
@@ -180,16 +172,30 @@ class Limits(Protocol):
         """
         Count the usage in, and tell how the limits it touches stand. A job counts until it is settled or given back.
 
-        Raises: LimitReached, which names the limit and when to come again; SpendReached for money.
+        Money and jobs are counted without a limit too, so that one that is set during the day finds them.
+
+        Raises: LimitReached, which names the limit and when to come again; LimitTooSmall when that would be never;
+        SpendReached for money.
         """
         ...
 
+    async def reserve_all(self, caller: Caller, usages: Mapping[str, Usage]) -> Mapping[str, Window]:
+        """The same for several ids of one caller, all of them or none. Raises: as `reserve`."""
+        ...
+
     async def settle(self, id: str, credits: float, cents: float) -> None:
-        """It is over and cost this much; ends the reservation. What else was counted stays counted."""
+        """
+        It is over and cost this much, on the day it was reserved; ends the reservation. What else was counted stays
+        counted. An id that nobody holds changes nothing.
+        """
         ...
 
     async def give_back(self, id: str) -> None:
         """Nothing was charged: the money returns and the job ends. Rates stay counted: the request was made."""
+        ...
+
+    async def undo(self, id: str) -> None:
+        """As if it had never been reserved: rates return as well. For what the caller may try again elsewhere."""
         ...
 
 

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway import __version__
+from gateway.domain.window import LIMITS
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation for it
 
@@ -77,6 +78,8 @@ class Catalogue:
         self.upstream_responses = count(
             "upstream_responses_total", "Answers of vendors, by status; 0 when none came", "platform", "call", "status"
         )
+        # No series before the first answer: an account nobody could ask about is not an empty one.
+        self.platform_credits = gauge("platform_credits", "Credits left on the account, when last told", "platform")
         self.images = count("images_total", "Pictures delivered", "platform", "model")
         self.image_bytes = count("image_bytes_total", "Picture bytes received and delivered", "direction")
         for direction in ("received", "delivered"):
@@ -96,6 +99,13 @@ class Catalogue:
         self.vendor_fields_unknown = count(
             "vendor_fields_unknown_total", "Vendor answers with a word that is in no documentation", "platform"
         )
+        self.spent_credits = count("spent_credits_total", "Credits that submissions cost", "platform", "model")
+        self.limited = count("limited_total", "Requests refused because a caller's limit was reached", "limit")
+        for limit in LIMITS:
+            self.limited(limit)
+        self.breaker_state = gauge(
+            "breaker_state", "Whether a platform gets submissions: 0 closed, 1 half-open, 2 open", "platform"
+        )
         gauge("build_info", "Which gateway this is", "version", "python")(__version__, machine.python_version()).set(1)
 
     def expect(self, platform: str, models: Iterable[str]) -> None:
@@ -106,6 +116,7 @@ class Catalogue:
         for model in models:
             self.submissions(platform, model, "ok")
             self.submissions_active(platform, model)
+            self.spent_credits(platform, model)
             self.images(platform, model)
             for stage in ("input", "output"):
                 self.moderated(platform, model, stage)

@@ -11,13 +11,15 @@ import aiohttp
 from yarl import URL
 
 from gateway.domain.blob import Link
+from gateway.domain.egress import Egress
 from gateway.domain.errors import OutOfRoom
 from gateway.domain.hosts import PrivateHosts, read_foreign
 from gateway.domain.size import Pixels
 from gateway.imaging.probe import NotAnImage, Prober
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Spool
-from gateway.upstream.guard import public_socket
+from gateway.upstream.egress import Leaving, leaving
+from gateway.upstream.guard import is_public_host, public_socket
 from gateway.upstream.session import client
 
 CAP = 64 * 1024 * 1024
@@ -35,7 +37,11 @@ class FetchFailed(Exception):
 
 
 class Download:
-    """Two client sessions: one that reaches public addresses only, one for the operator's private hosts."""
+    """
+    Two client sessions: one that reaches public addresses only, one for the operator's private hosts and its proxy.
+
+    Behind a proxy nobody here sees an address: a name has to look public, and where it leads is the proxy's business.
+    """
 
     def __init__(self, spool: Spool, *, cap: int = CAP) -> None:
         self._spool, self._cap = spool, cap
@@ -51,27 +57,33 @@ class Download:
         await self._public.close()
         await self._private.close()
 
-    async def fetch(self, link: Link, private: PrivateHosts) -> SpooledBlob:
+    async def fetch(self, link: Link, private: PrivateHosts, egress: Egress) -> SpooledBlob:
         """The whole picture. Raises: FetchFailed."""
         url = read_foreign(link.url)
         if url is None:
             raise FetchFailed("the address is not a plain http address")
+        proxied = egress.proxy is not None and url.scheme == "https"
         if inside := private.allows(url):
             session = self._private
-        elif url.scheme == "https" and url.port == 443:
-            session = self._public
-        else:
+        elif url.scheme != "https" or url.port != 443:
             raise FetchFailed(f"the address is not https on port 443 ({url.host})")
+        elif not proxied:
+            session = self._public
+        elif is_public_host(url.host or ""):
+            session = self._private
+        else:
+            raise FetchFailed(f"{url.host} is not a public name or address, and the proxy is not asked for it")
         try:
-            return await self._fetch(session, url)
+            return await self._fetch(session, url, leaving(egress, url))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise FetchFailed(f"{type(error).__name__} from {url.host}{' (private)' if inside else ''}") from error
+            way = " (private)" if inside else " (by proxy)" if proxied else ""
+            raise FetchFailed(f"{type(error).__name__} from {url.host}{way}") from error
         except OutOfRoom as error:
             # Its words are for a client who has paid nothing yet.
             raise FetchFailed(f"no room on disk: {error.detail}") from error
 
-    async def _fetch(self, session: aiohttp.ClientSession, url: URL) -> SpooledBlob:
-        async with session.get(url, allow_redirects=False) as response:
+    async def _fetch(self, session: aiohttp.ClientSession, url: URL, way: Leaving) -> SpooledBlob:
+        async with session.get(url, allow_redirects=False, **way) as response:
             status = response.status
             if status != 200:
                 raise FetchFailed(f"{url.host} answered {status}", status=status)

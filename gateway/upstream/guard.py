@@ -2,7 +2,7 @@
 No connection to private addresses on a stranger's word.
 
 The check sits in the socket factory, where every address passes: a filter in a resolver never sees IP literals.
-Ranges beyond `ipaddress.is_global`: https://github.com/stripe/smokescreen
+Behind a proxy only the name is seen. Ranges beyond `ipaddress.is_global`: https://github.com/stripe/smokescreen
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ REFUSED = tuple(
         "224.0.0.0/4",
     )
 )
+# Names that lead nowhere in public: https://www.iana.org/assignments/special-use-domain-names, ICANN's `internal`, and
+# what the DNS must never delegate because private networks use it: https://www.rfc-editor.org/rfc/rfc6762#appendix-G
+PRIVATE_ZONES = (
+    *("alt", "arpa", "corp", "example", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain"),
+    *("localhost", "onion", "private", "test"),
+)
 
 
 class PrivateAddress(OSError):
@@ -48,3 +54,18 @@ def is_public(address: str) -> bool:
         read = read.ipv4_mapped
     known = read.version == 4 or read in UNICAST
     return known and read.is_global and not any(read in net for net in REFUSED if net.version == read.version)
+
+
+def is_public_host(host: str) -> bool:
+    """
+    True for a public address and for a name that may lead to one, as far as its spelling tells.
+
+    A last label that begins with a digit makes an address of a name: `127.1` and `0x7f.1` are this machine.
+    https://url.spec.whatwg.org/#ends-in-a-number-checker
+    """
+    name = host.lower().removesuffix(".")
+    try:
+        return is_public(name)
+    except ValueError:
+        labels = name.split(".")
+    return len(labels) > 1 and all(labels) and not labels[-1][0].isdigit() and labels[-1] not in PRIVATE_ZONES

@@ -1,5 +1,6 @@
 """
-Passing a request on and its answer back, as streams: at no time is more held than the two sockets' buffers.
+Passing a request on and its answer back, as streams: at no time is more held than the two sockets' buffers, and of a
+signed request its last bytes.
 
 What is read is written at once, and nothing more is read until it is written. Nothing is decoded, followed, remembered
 or repeated, except that the client library sends a GET once more when a kept connection turns out to be dead.
@@ -13,14 +14,17 @@ import socket
 import struct
 
 import aiohttp
-from aiohttp import ClientConnectorError, ConnectionTimeoutError, HttpVersion11, hdrs, web
+from aiohttp import ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError, HttpVersion11, hdrs, web
 from yarl import URL
 
 from gateway.domain.blob import Blob
+from gateway.domain.duty import Duty
 from gateway.domain.errors import AnswerLost, GatewayError, Paid, PlatformError, PlatformTimeout, PlatformUnreachable
 from gateway.platforms.openai import OpenAi
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream import hop
+from gateway.upstream.egress import leaving
+from gateway.upstream.session import complete
 from gateway.upstream.upload import Invite, Upload
 from gateway.upstream.watch import Watch
 from gateway.wire.call import Answer
@@ -83,6 +87,7 @@ class Relay:
         *,
         body: Blob | None = None,
         invite: Invite | None = None,
+        duty: Duty | None = None,
     ) -> web.StreamResponse:
         """
         The platform's answer, already passed on.
@@ -91,29 +96,40 @@ class Relay:
             rest: raw path and query after `/v1/`.
             body: the request's body, when it has been received before; else it is read from the request.
             invite: called before the request's body is read, to answer `Expect: 100-continue`.
+            duty: what is owed for reading it. Until it is fulfilled the platform gets no complete request.
 
-        Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, TooSlow, InternalError;
+        Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, TooSlow, BadSignature, InternalError;
         ConnectionError when the client does not take the answer. After a fault in mid-answer the client's connection
         is closed. Cancelling closes the connection to the platform.
         """
-        upload = Upload(request, body, invite, self._stall_s)
+        async with Upload(request, body, invite, self._stall_s, duty) as upload:
+            return await self._forward(request, platform, rest, upload, body)
+
+    async def _forward(
+        self, request: web.Request, platform: OpenAi, rest: str, upload: Upload, body: Blob | None
+    ) -> web.StreamResponse:
         headers = hop.towards_platform(request.headers, platform.next_key())
         if body is not None:
             headers[hdrs.CONTENT_LENGTH] = str(body.length)
+        tracker, url = aiohttp.UploadTracker(), URL(platform.url(rest), encoded=True)
         try:
             upstream = await self._session.request(
                 request.method,
-                URL(platform.url(rest), encoded=True),
+                url,
                 headers=headers,
                 data=None if upload.empty else upload.chunks(),
                 allow_redirects=False,
+                upload_tracker=tracker,
+                **leaving(platform.egress, url),
             )
         except NETWORK as error:
             self._catalogue.upstream_responses(platform.name, "relay", "0").inc()
             # Without its cause: the library's texts quote the client's query, and its objects hold the key.
-            raise upload.fault or _fault(error, platform, request.method, sent=upload.complete) from None
+            sent = upload.complete and complete(tracker)
+            raise upload.fault or _fault(error, platform, request.method, sent=sent) from None
         self._catalogue.upstream_responses(platform.name, "relay", str(upstream.status)).inc()
         try:
+            upload.check(upstream.status)
             return await self._pass_back(upstream, request, platform)
         finally:
             # Reuses the connection after a complete answer, and closes it after anything else.
@@ -131,12 +147,13 @@ class Relay:
             "Accept-Encoding": "identity",
             "User-Agent": "image-gateway",
         }
+        url = URL(platform.url(rest), encoded=True)
         status, body = 0, bytearray()
         try:
             async with (
                 asyncio.timeout(within_s),
                 self._session.get(
-                    URL(platform.url(rest), encoded=True), headers=headers, allow_redirects=False
+                    url, headers=headers, allow_redirects=False, **leaving(platform.egress, url)
                 ) as upstream,
             ):
                 status = upstream.status
@@ -195,6 +212,11 @@ def _fault(error: Exception, platform: OpenAi, method: str, *, sent: bool) -> Ga
     detail = type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         detail += f": {error.strerror}"
+    if isinstance(error, ClientHttpProxyError):
+        return PlatformUnreachable(
+            f"The proxy on the way to platform {platform.name!r} let no connection through.",
+            detail=f"{detail}: the proxy answered {error.status}",
+        )
     if isinstance(error, ConnectionTimeoutError):
         return PlatformTimeout(f"Platform {platform.name!r} did not take a connection in time.", detail=detail)
     if isinstance(error, ClientConnectorError):

@@ -2,7 +2,8 @@
 Sending a call, and knowing afterwards what is known.
 
 Settings and their reasons: no redirects (aiohttp forwards custom headers such as `x-key` to another host), no cookies,
-no proxies from the environment, and a fresh connection for each submission, so that a reset can only mean this one.
+no proxies from the environment (only the operator's `proxy:`), and a fresh connection for each submission, so that a
+reset can only mean this one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import aiohttp
 from aiohttp.client_exceptions import ClientConnectionError, ClientConnectorError, ConnectionTimeoutError
 from yarl import URL
 
+from gateway.upstream.egress import leaving, told
 from gateway.wire import render
 from gateway.wire.call import Answer, Call
 
@@ -24,7 +26,8 @@ READ_AHEAD = 64 * 1024
 # Below this a body is joined and sent in one write.
 SMALL = 64 * 1024
 
-SUBMIT_TIMES = aiohttp.ClientTimeout(total=90, sock_connect=5, sock_read=45)
+# `connect` bounds what lies between a proxy's own connection and the handshake behind it: the answer to CONNECT.
+SUBMIT_TIMES = aiohttp.ClientTimeout(total=90, connect=20, sock_connect=5, sock_read=45)
 POLL_TIMES = aiohttp.ClientTimeout(total=10, sock_connect=3, sock_read=5)
 
 
@@ -51,12 +54,14 @@ Sent = Answered | NotSent | MaybeSent
 
 
 class Session:
-    """Client sessions for submissions and polls."""
+    """Client sessions for submissions and polls; a probe is asked like a poll."""
 
     async def __aenter__(self) -> Session:
+        asking = client(aiohttp.TCPConnector(limit=0, limit_per_host=64, keepalive_timeout=15), POLL_TIMES)
         self._sessions = {
             "submit": client(aiohttp.TCPConnector(limit=0, force_close=True), SUBMIT_TIMES),
-            "poll": client(aiohttp.TCPConnector(limit=0, limit_per_host=64, keepalive_timeout=15), POLL_TIMES),
+            "poll": asking,
+            "probe": asking,
         }
         return self
 
@@ -75,23 +80,24 @@ class Session:
             data = render.stream(parts)
             if length <= SMALL:
                 data = b"".join([piece async for piece in data])
-        tracker = aiohttp.UploadTracker()
+        tracker, url = aiohttp.UploadTracker(), URL(call.url, encoded=True)
         try:
             async with self._sessions[call.name].request(
                 call.method,
-                URL(call.url, encoded=True),
+                url,
                 data=data,
                 headers=headers,
                 allow_redirects=False,
                 upload_tracker=tracker,
+                **leaving(call.egress, url),
             ) as response:
                 answer = Answer(response.status, response.headers, await _body(response))
-                if answer.status >= 500 and not _complete(tracker):
+                if answer.status >= 500 and not complete(tracker):
                     return NotSent(f"answered {answer.status} before the body was written")
                 return Answered(answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            why = f"{type(error).__name__}: {error}"
-            if isinstance(error, ClientConnectorError | ConnectionTimeoutError) or not _complete(tracker):
+            why = told(error)
+            if isinstance(error, ClientConnectorError | ConnectionTimeoutError) or not complete(tracker):
                 return NotSent(why)
             return MaybeSent(why)
 
@@ -125,6 +131,7 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body[:ANSWER_CAP])
 
 
-def _complete(tracker: aiohttp.UploadTracker) -> bool:
+def complete(tracker: aiohttp.UploadTracker) -> bool:
+    """True when everything has been written, a head without a body included."""
     done = tracker.upload_complete
     return done.done() and not done.cancelled() and done.exception() is None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -14,17 +14,34 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.chain.connection import Terms, runner
+from gateway.chain.doorman import Doorkeeping
 from gateway.chain.order import chained
-from gateway.chain.settings import AuthSettings
+from gateway.chain.settings import AuthSettings, ClientSettings, SignatureSettings
 from gateway.handlers.body import leave_expect
 from gateway.routing.rules import Rules
+from gateway.stores.limits import MemoryLimits
 from gateway.telemetry.catalogue import Catalogue
+
+
+def doorkeeping(
+    clients: Mapping[str, Any] | None = None, signature: Mapping[str, Any] | None = None, prefix: str = "", **auth: Any
+) -> Doorkeeping:
+    """What the door goes by, from the keys of a configuration."""
+    return Doorkeeping.of(
+        AuthSettings.model_validate(auth),
+        ClientSettings.model_validate(clients or {}),
+        SignatureSettings.model_validate(signature or {}),
+        prefix=prefix,
+    )
 
 
 @dataclass(frozen=True)
 class Stage:
+    """`doors` is what the door went by; the last one is in force."""
+
     url: str
     catalogue: Catalogue
+    doors: list[Doorkeeping] = field(default_factory=list)
 
     def value(self, name: str, **labels: str) -> float:
         """A sample's value, 0 when there is no such series."""
@@ -46,8 +63,9 @@ Serve = Callable[..., Awaitable[Stage]]
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """
-    `await serve(handler, path="/v1/thing", name="thing", method="*", rules=…, moderation_code=…, **auth)` → Stage.
+    `await serve(handler, path="/v1/thing", name="thing", method="*", rules=…, moderation_code=…, **doors)` → Stage.
 
+    `doors` are the arguments of `doorkeeping`; `now` and `wall` are clocks, real ones unless given.
     Request ids are req_0, req_1 and so on.
     """
     async with AsyncExitStack() as stack:
@@ -60,15 +78,19 @@ async def serve() -> AsyncIterator[Serve]:
             method: str = "*",
             rules: Rules | None = None,
             moderation_code: str = "moderation_blocked",
-            **auth: Any,
+            now: Callable[[], float] = time.monotonic,
+            wall: Callable[[], float] = time.time,
+            **doors: Any,
         ) -> Stage:
-            catalogue, ids = Catalogue(), count()
+            catalogue, ids, kept = Catalogue(), count(), [doorkeeping(**doors)]
             app = chained(
-                AuthSettings.model_validate(auth),
+                lambda: kept[-1],
                 rules or Rules({}),
                 catalogue,
+                limits=MemoryLimits(time.monotonic, time.time),
                 moderation_code=moderation_code,
-                now=time.monotonic,
+                now=now,
+                wall=wall,
                 new_id=lambda: str(next(ids)),
             )
             app.router.add_resource(path, name=name).add_route(method, handler, expect_handler=leave_expect)
@@ -76,6 +98,6 @@ async def serve() -> AsyncIterator[Serve]:
             await run.setup()
             stack.push_async_callback(run.cleanup)
             await web.TCPSite(run, "127.0.0.1", 0).start()
-            return Stage(f"http://127.0.0.1:{run.addresses[0][1]}", catalogue)
+            return Stage(f"http://127.0.0.1:{run.addresses[0][1]}", catalogue, kept)
 
         yield start

@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from gateway.chain.connection import Terms, runner, verify_runtime
+from gateway.chain.gate import Crowding
 from gateway.chain.refusal import Complaints
 from gateway.domain.errors import TooLarge
 from gateway.handlers.body import Body, Pace, leave_expect
@@ -26,6 +27,7 @@ from gateway.handlers.body import Body, Pace, leave_expect
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 KEY = "sk-live-0123456789abcdef"
+ANY = Crowding(2000)
 QUICK = Terms(silence_s=0.3, stall_s=0.2, linger_s=0.5, shutdown_s=0.1, new_id=lambda: "req_test")
 
 
@@ -34,11 +36,13 @@ async def ok(request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def served(handler: Handler, terms: Terms = QUICK, path: str = "/{rest:.*}") -> AsyncIterator[int]:
+async def served(
+    handler: Handler, terms: Terms = QUICK, path: str = "/{rest:.*}", crowding: Crowding = ANY
+) -> AsyncIterator[int]:
     """The port of a bare application on our connections."""
     app = web.Application()
     app.router.add_route("*", path, handler, expect_handler=leave_expect)
-    run = runner(app, terms)
+    run = runner(app, terms, lambda: crowding)
     await run.setup()
     await web.TCPSite(run, "127.0.0.1", 0).start()
     try:
@@ -304,7 +308,7 @@ async def test_a_slow_but_steady_reader_gets_everything() -> None:
 
 async def test_connections_past_the_most_are_turned_away() -> None:
     """The one too many is told so at once and closed; when one leaves, the next gets in."""
-    async with served(ok, replace(QUICK, most=2, silence_s=5)) as port:
+    async with served(ok, replace(QUICK, silence_s=5), crowding=Crowding(2)) as port:
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         await asyncio.sleep(0.05)
         status, headers, error = told(await exchange(port, b""))

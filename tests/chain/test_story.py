@@ -23,7 +23,7 @@ GET = "GET /v1/thing HTTP/1.1"
 # What a dashboard may rely on.
 ALWAYS = {
     "timestamp", "level", "event", "id", "client_id", "caller", "method", "route", "status", "outcome", "platform",
-    "model", "job", "replayed", "seconds", "steps",
+    "model", "job", "replayed", "seconds", "steps", "client",
 }  # fmt: skip
 STEPS = ["admit", "read", "queue", "submit", "poll", "collect", "reply"]
 

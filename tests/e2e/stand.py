@@ -23,6 +23,7 @@ from gateway.emulator import Emulator, EmulatorSettings
 from gateway.jobs import join
 from gateway.telemetry import logs
 from tests.fakes.clock import fast_clock
+from tests.fakes.customer import NO_BREAKER
 
 KEY = "gw-end-to-end-0123456789abcdef"
 SECOND_KEY = "gw-end-to-end-fedcba9876543210"
@@ -72,7 +73,7 @@ def _config(told: dict[str, Any], bfl_url: str, state_dir: Path) -> Config:
             "auth": {"keys": keys},
             "state_dir": state_dir,
             "platforms": {"bfl": account},
-            "jobs": {"drain": 0, **told.get("jobs", {})},
+            "jobs": {"drain": 0, "breaker": NO_BREAKER, **told.get("jobs", {})},
         }
     )
 

@@ -18,6 +18,8 @@ from tests.fakes.pictures import picture
 
 IMAGE = picture()
 RESEND = {"x-stainless-retry-count": "1"}
+# `jobs.breaker` for tests in which a platform may fail as it likes.
+NO_BREAKER = {"failures": 1000, "open_for": 0.001, "longest": 0.001}
 
 
 async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:

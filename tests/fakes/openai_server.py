@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ class FakeOpenAi:
         self.seen: list[Seen] = []
         self.connections = 0
         self.open = 0
-        self.url = ""
+        self.url = self.place = ""
         self._changed = asyncio.Condition()
 
     def play(self, *scripts: Script) -> None:
@@ -163,11 +164,13 @@ class FakeOpenAi:
 
 
 @asynccontextmanager
-async def fake_openai(*scripts: Script) -> AsyncIterator[FakeOpenAi]:
+async def fake_openai(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeOpenAi]:
+    """With `tls` its name is localhost."""
     fake = FakeOpenAi(*(scripts or (answer({}),)))
-    server = await asyncio.start_server(fake._serve, "127.0.0.1", 0, limit=PIECE)
+    server = await asyncio.start_server(fake._serve, "127.0.0.1", 0, limit=PIECE, ssl=tls)
     host, port = server.sockets[0].getsockname()[:2]
-    fake.url = f"http://{host}:{port}/v1"
+    fake.url = f"https://localhost:{port}/v1" if tls else f"http://{host}:{port}/v1"
+    fake.place = f"{host}:{port}"
     try:
         yield fake
     finally:

@@ -22,8 +22,9 @@ KEYS = ("sk-pool-one", "sk-pool-two")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def platform(base_url: str, keys: tuple[str, ...] = KEYS) -> OpenAi:
-    return OpenAi("openai", OpenAiSettings.model_validate({"kind": "openai", "api_keys": keys, "base_url": base_url}))
+def platform(base_url: str, keys: tuple[str, ...] = KEYS, **options: object) -> OpenAi:
+    document = {"kind": "openai", "api_keys": keys, "base_url": base_url, **options}
+    return OpenAi("openai", OpenAiSettings.model_validate(document))
 
 
 @dataclass

@@ -9,20 +9,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from gateway.domain.blob import Blob, Link
+from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, OutputFormat, ResponseFormat
-from gateway.domain.egress import DIRECT
+from gateway.domain.egress import DIRECT, Egress
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Finished, Outcome, Ticket, Working
 from gateway.domain.target import JobTarget
+from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.job import Order
 from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
+from gateway.jobs.settings import BreakerSettings
 from gateway.jobs.supervisor import Supervisor
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Health, Model, Plan
 from gateway.stores.contract import Found, ReplySpec
 from gateway.stores.ledger import MemoryLedger
+from gateway.stores.limits import MemoryLimits
 from gateway.stores.slots import MemorySlots
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.session import Answered, Sent
@@ -61,8 +65,9 @@ class Vendor:
         submits: Iterable[Said] = (TAKEN,),
         polls: Iterable[Said] = (READY,),
         fetches: Iterable[Blob | Exception] = (),
+        probes: Iterable[Said] = (),
     ) -> None:
-        self.says = {"submit": list(submits), "poll": list(polls)}
+        self.says = {"submit": list(submits), "poll": list(polls), "probe": list(probes)}
         self._fetches = list(fetches)
         self.asked = Counter[str]()
         self.before: Callable[[str], Any] = lambda _step: None
@@ -75,7 +80,8 @@ class Vendor:
         return Call("probe", "GET", "https://toy.example/credits")
 
     def read_probe(self, answer: Answer) -> Health:
-        return Health(answer.status == 200, "")
+        """A body of digits is what is left on the account."""
+        return Health(answer.status == 200, "", float(answer.body) if answer.body else None)
 
     def poll(self, ticket: Ticket) -> Call:
         return Call("poll", "GET", ticket.polling_url)
@@ -93,7 +99,8 @@ class Vendor:
             raise told
         return Answered(Answer(200, cast(Any, {"outcome": told}), b"")) if isinstance(told, Outcome) else told
 
-    async def fetch(self, link: Link, private: PrivateHosts) -> Blob:
+    async def fetch(self, link: Link, private: PrivateHosts, egress: Egress) -> Blob:
+        assert egress == self.egress
         await self._step("collect")
         told = _next(self._fetches) if self._fetches else MemoryBlob()
         if isinstance(told, Exception):
@@ -152,23 +159,37 @@ class SlowLedger(MemoryLedger):
 class Works:
     """A supervisor and its tools around one vendor."""
 
-    def __init__(self, vendor: Vendor, *, slots: int = 2, max_age_s: float = 900.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        vendor: Vendor,
+        *,
+        slots: int = 2,
+        max_age_s: float = 900.0,
+        clock: Clock | None = None,
+        empty: Callable[[], None] = lambda: None,
+    ) -> None:
         self.vendor, self.clock = vendor, clock or fast_clock(1000.0)
         self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now), Shelf(), Catalogue()
         self.slots = MemorySlots({"toy": slots})
         self.queue = Queue(self.slots, {"toy": slots}, limit=100, clock=self.clock, chance=lambda: 0.5)
+        self.limits = MemoryLimits(self.clock.now, self.clock.wall)
+        # What opens stays open for as long as a test on a busy machine may take.
+        self.breakers = Breakers(BreakerSettings(open_for=30_000, longest=30_000), self.clock.now)
         pace = Pace(Prior(5.0, 0.2))
         self.tools = Tools(
             session=cast(Any, vendor),
             download=cast(Any, vendor),
             queue=self.queue,
+            breakers=self.breakers,
             ledger=self.ledger,
+            limits=self.limits,
             results=cast(Any, self.shelf),
             metrics=self.metrics,
             clock=self.clock,
             chance=lambda: 0.5,
             paces=lambda _platform, _model: pace,
             job_max_age_s=max_age_s,
+            empty=empty,
         )
         ids = itertools.count(1)
         self.bugs: list[Exception] = []
@@ -180,21 +201,26 @@ class Works:
         self,
         content: str = "same",
         *,
-        caller: str = "ann",
+        caller: str | Caller = "ann",
         key: str | None = None,
         resend: bool = False,
         n: int = 1,
         inputs: Sequence[Blob] = (),
         within_s: float = 300.0,
+        credits: float | None = None,
+        megapixels: float = 0.0,
     ) -> Order:
+        """`credits` and `megapixels` are those of one call."""
+        who = caller if isinstance(caller, Caller) else Caller(caller)
         calls = tuple(Call("submit", "POST", "https://toy.example/submit") for _ in range(n))
         return Order(
-            caller=caller,
-            fingerprint=f"{caller} {content}",
+            caller=who.id,
+            who=who,
+            fingerprint=f"{who.id} {content}",
             key=key,
             resend=resend,
             platform=self.vendor,
-            plan=Plan(JobTarget("toy", MODEL), calls),
+            plan=Plan(JobTarget("toy", MODEL), calls, credits=credits, megapixels=megapixels),
             reply=ReplySpec(ResponseFormat.B64_JSON, OutputFormat.PNG, ()),
             inputs=inputs,
             began=self.clock.now(),

@@ -21,7 +21,7 @@ from gateway.handlers import answer
 from gateway.jobs import collect, join
 from gateway.upstream import download, session
 from tests.conftest import StartGateway
-from tests.fakes.customer import IMAGE, RESEND, Customer, Reply, until
+from tests.fakes.customer import IMAGE, NO_BREAKER, RESEND, Customer, Reply, until
 from tests.fakes.pictures import picture
 
 Serve = Callable[..., Awaitable[Customer]]
@@ -99,7 +99,7 @@ async def serve(
     monkeypatch.setattr(join, "DELIVERED_S", 60.0)
 
     async def serve(**keys: Any) -> Customer:
-        keys["jobs"] = {"answer_within": PATIENCE_S, **keys.get("jobs", {})}
+        keys["jobs"] = {"answer_within": PATIENCE_S, "breaker": NO_BREAKER, **keys.get("jobs", {})}
         served.append(Customer(await start_gateway(bfl, **keys), client))
         return served[-1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.domain.egress import Egress
 from gateway.domain.errors import OutOfRoom, Paid, ResultLost
 from gateway.domain.outcome import Finished, Unsure
 from gateway.jobs.collect import COLLECT_S, SPOILED_TRIES, collect
@@ -19,6 +20,12 @@ async def run(vendor: Vendor) -> tuple[str, Calendar, Works]:
     calendar = Calendar()
     works = Works(vendor, clock=calendar.clock)
     return await collect(works.tools, vendor, TICKET, READY), calendar, works
+
+
+async def test_by_the_platforms_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures go through the proxy that the jobs go through: the vendor checks it."""
+    monkeypatch.setattr(Vendor, "egress", Egress("http://proxy:1"))
+    assert (await run(Vendor()))[0] == "ref-0"
 
 
 async def test_at_once() -> None:

@@ -115,6 +115,103 @@ async def test_callers_take_turns() -> None:
     await asyncio.gather(*many, return_exceptions=True)
 
 
+async def test_callers_take_turns_by_weight() -> None:
+    """While all of them wait, weight 3 gets three times the slots of weight 1, to within one."""
+    line = queue(1)
+    weights = {"heavy": 3.0, "light": 1.0}
+    turns = [
+        turn(line, f"{caller}-{index}", caller=caller, weight=weight)
+        for caller, weight in weights.items()
+        for index in range(12)
+    ]
+    await settled()
+    for _ in range(12):
+        (running,) = line._lanes["bfl"].running
+        line.release("bfl", running)
+        await settled()
+    served = Counter(task.get_name().partition("-")[0] for task in turns if task.done())
+    assert served.total() == 13 and abs(served["heavy"] - 3 * served["light"]) <= 3
+    await dispersed(turns)
+
+
+async def test_who_is_expected_is_in_the_line() -> None:
+    """Of many that come in the same moment each sees those before it, whether or not they have asked for their turn."""
+    line = queue(2, limit=1)
+    for index in range(3):
+        assert line.wait_s("bfl", "pro", 1, 7.0) == (0.0 if index < 2 else 7.0)
+        line.expect("bfl", "pro", [str(index)])
+    assert line.wait_s("bfl", "pro", 1, 7.0) is None
+    turns = [turn(line, str(index)) for index in range(2)]
+    await settled()
+    assert line.wait_s("bfl", "pro", 1, 7.0) is None
+    line.expect_no_more("bfl", "2")
+    line.expect_no_more("bfl", "0")
+    assert line.wait_s("bfl", "pro", 1, 7.0) == 7.0
+    await dispersed(turns)
+
+
+async def test_more_slots_while_jobs_wait() -> None:
+    """A higher ceiling is used at once; a new account has a line of its own."""
+    line = queue(1, max=1)
+    slots = line._slots
+    assert isinstance(slots, MemorySlots)
+    turns = await crowd(line, ["pro", "pro", "max", "max"])
+    assert [task.done() for task in turns] == [True, False, False, False]
+    slots.configure({"bfl": 4, "bfl/max": 2, "other": 1})
+    line.configure({"bfl": 4, "other": 1}, {"bfl/max": 2})
+    await settled()
+    assert all(task.done() for task in turns)
+    await asyncio.wait_for(line.turn("other", "pro", "ann", "there"), 1)
+    assert line.wait_s("other", "pro", 1, 7.0) == 7.0
+
+
+async def test_fewer_slots_while_jobs_run() -> None:
+    """What runs goes on; nobody goes until it is below the new ceiling, and none of the slots is lost."""
+    line = queue(3)
+    slots = line._slots
+    assert isinstance(slots, MemorySlots)
+    turns = await crowd(line, ["pro"] * 6)
+    slots.configure({"bfl": 1})
+    line.configure({"bfl": 1}, {})
+    for index, done in enumerate((3, 3, 4, 5, 6)):
+        line.release("bfl", str(index))
+        await settled()
+        assert sum(task.done() for task in turns) == done
+    line.release("bfl", "5")
+    await settled()
+    assert not slots._held and line.wait_s("bfl", "pro", 1, 7.0) == 0.0
+
+
+async def test_a_lower_ceiling_and_what_refusals_have_taught() -> None:
+    """Pushed back to fewer than the ceiling: a reload forgets neither that nor the new ceiling."""
+    sleeper = Sleeper()
+    line = queue(4, clock=Clock(sleep=sleeper.sleep))
+    turns = await crowd(line, ["pro"] * 4)
+    line.pushed_back("bfl", "0", None)
+    line.pushed_back("bfl", "1", None)
+    lane = line._lanes["bfl"]
+    assert lane.allowed == 2
+    line.configure({"bfl": 6}, {})
+    assert (lane.allowed, lane.ceiling) == (2, 6)
+    line.configure({"bfl": 1}, {})
+    assert (lane.allowed, lane.ceiling) == (1, 1)
+    line.configure({}, {})
+    assert lane.ceiling == 1, "an account that is gone keeps its ceiling for the jobs it has left"
+    await dispersed(turns)
+    await line.close()
+
+
+async def test_a_refusal_above_a_lower_ceiling() -> None:
+    """Three of four still run where one may: a 429 does not raise the ceiling to three."""
+    line = queue(4)
+    turns = await crowd(line, ["pro"] * 4)
+    line.configure({"bfl": 1}, {})
+    line.pushed_back("bfl", "0", None)
+    assert (line._lanes["bfl"].active, line._lanes["bfl"].allowed) == (3, 1)
+    await dispersed(turns)
+    await line.close()
+
+
 async def test_who_was_pushed_back_goes_first() -> None:
     """A submission that the platform sent back is before its caller's others."""
     line = queue(1)
@@ -325,7 +422,7 @@ async def test_cancelled_at_the_moment_of_its_turn() -> None:
     line.release("bfl", "running")
     while not leaving.done():
         lane = line._lanes["bfl"]
-        if lane.active == 1 and "ann" in lane.callers and lane.waiting == 1:
+        if lane.active == 1 and "ann" in lane.line._callers and len(lane.line) == 1:
             leaving.cancel()
         await asyncio.sleep(0)
     await asyncio.wait_for(following, 1)
@@ -350,7 +447,8 @@ async def test_nobody_is_forgotten(seed: int) -> None:
 
     async def live(name: str, model: str) -> None:
         for attempt in range(dice.randrange(1, 4)):
-            await line.turn("bfl", model, f"caller-{dice.randrange(4)}", name, first=attempt > 0)
+            caller = dice.randrange(4)
+            await line.turn("bfl", model, f"caller-{caller}", name, weight=caller + 0.5, first=attempt > 0)
             active.update(("all", model))
             assert active["all"] <= 5 and active["max"] <= 2
             try:
@@ -375,6 +473,10 @@ async def test_nobody_is_forgotten(seed: int) -> None:
             await asyncio.sleep(0)
         if leaving and dice.random() < 0.5:
             dice.choice(leaving).cancel()
+        if dice.random() < 0.2:
+            most = dice.randrange(1, 6)
+            slots.configure({"bfl": most, "bfl/max": 2})
+            line.configure({"bfl": most}, {"bfl/max": 2} if dice.random() < 0.5 else {})
     for task in leaving:
         task.cancel()
     async with asyncio.timeout(10):
@@ -383,7 +485,7 @@ async def test_nobody_is_forgotten(seed: int) -> None:
     lane = line._lanes["bfl"]
     await until(lambda: lane.serving is None and not lane.paused)
     assert len(served) >= len(staying)
-    assert (lane.active, lane.waiting, depths[-1], dict(lane.callers)) == (0, 0, 0, {})
+    assert (lane.active, len(lane.line), depths[-1], lane.line._callers) == (0, 0, 0, {})
     assert not slots._held and not +slots._counts
     assert slots.most["bfl"] <= 5 and slots.most["bfl/max"] <= 2
     await line.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,10 @@ from gateway.domain.errors import (
     Paid,
     PlatformBusy,
     PlatformError,
+    PlatformUnavailable,
 )
 from gateway.domain.outcome import Failed, Outcome, Refused, Stage, Unsure
+from gateway.jobs.breaker import Attempt, Verdict
 from gateway.jobs.submission import CONNECT_TRIES
 from gateway.stores.contract import Made
 from gateway.upstream.download import FetchFailed
@@ -138,6 +141,28 @@ async def test_the_slot_is_free_when_the_task_is_over() -> None:
     await until(lambda: works.held == 0)
     fetched.set()
     await handle.job.until_finished()
+
+
+async def test_no_waiting_for_a_platform_that_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent back with a 429 while the breaker has opened: it does not go into the line again."""
+    works, turns = Works(Vendor(submits=[BUSY])), list[str]()
+    waiting = works.queue.turn
+
+    async def turn(account: str, model: str, caller: str, submission: str, **options: Any) -> None:
+        turns.append(submission)
+        await waiting(account, model, caller, submission, **options)
+
+    def trip(_step: str) -> None:
+        # As another submission of the same moment would.
+        attempt = Attempt(Verdict.HOPELESS)
+        works.breakers.of("toy")._learn(attempt)
+
+    monkeypatch.setattr(works.queue, "turn", turn)
+    works.vendor.before = trip
+    error = await run(works)
+    assert isinstance(error, PlatformUnavailable) and error.paid is Paid.NO
+    assert turns == ["job-1/0"] and await works.rows() == ["not_accepted"]
+    await until(lambda: works.held == 0)
 
 
 async def test_busy_to_the_end() -> None:

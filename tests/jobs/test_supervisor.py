@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import pytest
 
-from gateway.domain.errors import KeyReused, Moderated, Paid, QueueFull, ShuttingDown
-from gateway.domain.outcome import Refused, Stage
+from gateway.domain.errors import (
+    GatewayError,
+    KeyReused,
+    Moderated,
+    Paid,
+    PlatformBusy,
+    PlatformOutOfCredits,
+    PlatformUnavailable,
+    QueueFull,
+    ShuttingDown,
+)
+from gateway.domain.outcome import Failed, Refused, Stage
+from gateway.jobs.breaker import State, Verdict
+from gateway.jobs.fallback import next_may_try
 from gateway.stores.contract import Made
-from gateway.upstream.session import MaybeSent
+from gateway.upstream.session import MaybeSent, NotSent
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.customer import until
-from tests.fakes.vendor import PENDING, READY, Vendor, Works
+from tests.fakes.vendor import PENDING, READY, TAKEN, Said, Vendor, Works
 
 
 class Gate:
@@ -229,6 +242,144 @@ async def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(QueueFull):
         works.supervisor.admit(works.vendor, "toy-1", 200, 10_000.0)
     await works.supervisor.drain(0)
+
+
+async def test_all_at_once_are_admitted_one_by_one() -> None:
+    """Many arrive before the first has asked for its turn: only as many are taken as the line is long."""
+    works = Works(Vendor(polls=[PENDING]), slots=2)
+    works.queue._limit = 3
+    begun = [works.supervisor.start(works.order(str(number))) for number in range(20)]
+    found = await asyncio.gather(*begun, return_exceptions=True)
+    assert [isinstance(one, QueueFull) for one in found] == [False] * 5 + [True] * 15
+    await until(lambda: works.held == 2)
+    lane = works.queue._lanes["toy"]
+    assert len(lane.line) == 3 and not lane.expected
+    await works.supervisor.drain(0)
+
+
+async def test_all_at_once_see_each_others_wait() -> None:
+    """Each of a burst is told of the wait behind those before it."""
+    works = Works(Vendor(polls=[PENDING]), slots=1)
+    begun = [works.supervisor.start(works.order(str(number), within_s=12.0)) for number in range(5)]
+    found = await asyncio.gather(*begun, return_exceptions=True)
+    assert [isinstance(one, QueueFull) for one in found] == [False] * 2 + [True] * 3
+    await works.supervisor.drain(0)
+
+
+async def trip(works: Works) -> None:
+    """The breaker of the only platform opens."""
+    with works.breakers.of("toy").attempt() as attempt:
+        attempt.verdict = Verdict.HOPELESS
+
+
+async def test_a_platform_that_is_left_alone() -> None:
+    """Refused at once and unpaid, before anything is read and also afterwards; what is paid for goes on."""
+    vendor = Vendor(polls=[PENDING])
+    works, blob = Works(vendor), MemoryBlob()
+    paid = await works.supervisor.start(works.order("paid"))
+    await until(lambda: vendor.asked["poll"])
+    await trip(works)
+    took = []
+    for _ in range(5):
+        started = time.monotonic()
+        with pytest.raises(PlatformUnavailable) as refused:
+            works.supervisor.admit(vendor, "toy-1", 1, 300.0)
+        took.append(time.monotonic() - started)
+    assert min(took) < 0.01
+    with pytest.raises(PlatformUnavailable):
+        await works.supervisor.start(works.order("new", inputs=[blob]))
+    assert refused.value.paid is Paid.NO and refused.value.retry_after_s
+    assert next_may_try([refused.value]) and blob.released == 1
+    polls = vendor.asked["poll"]
+    await until(lambda: vendor.asked["poll"] > polls)
+    vendor.says["poll"][:] = [READY]
+    await paid.job.until_finished()
+    assert isinstance(paid.job.results[0], Made) and vendor.asked["submit"] == 1
+
+
+async def test_who_waits_while_the_breaker_opens() -> None:
+    """Those in the line are told when their turn comes, without INTENT; their slots come back."""
+    vendor = Vendor(polls=[PENDING])
+    works = Works(vendor, slots=1)
+    await works.supervisor.start(works.order("first"))
+    await until(lambda: works.held)
+    waiting = [await works.supervisor.start(works.order(str(number))) for number in range(3)]
+    await until(lambda: len(works.queue._lanes["toy"].line) == 3)
+    await trip(works)
+    vendor.says["poll"][:] = [READY]
+    for number, handle in enumerate(waiting):
+        await handle.job.until_finished()
+        assert next_may_try(handle.job.results)
+        assert await works.rows(str(number)) == []
+    await until(lambda: works.held == 0)
+    assert vendor.asked["submit"] == 1
+
+
+async def test_the_breaker_opens_by_itself() -> None:
+    """Connects that fail are counted over jobs; the fifth opens it, also for the job that was just trying again."""
+    works = Works(Vendor(submits=[NotSent("refused")]))
+    codes = []
+    for number in range(2):
+        handle = await works.supervisor.start(works.order(str(number)))
+        await handle.job.until_finished()
+        (result,) = handle.job.results
+        assert isinstance(result, GatewayError) and result.paid is Paid.NO
+        codes.append(result.code)
+    assert codes == ["platform_unreachable", "platform_unavailable"] and works.vendor.asked["submit"] == 5
+    assert works.breakers.states()["toy"].state is State.OPEN
+    works.vendor.says["submit"][:] = [TAKEN]
+    works.breakers.of("toy")._until = 0.0
+    handle = await works.supervisor.start(works.order("probe"))
+    await handle.job.until_finished()
+    assert isinstance(handle.job.results[0], Made)
+    assert works.breakers.states()["toy"].state is State.CLOSED
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+@pytest.mark.parametrize(("submits", "made"), [([TAKEN], 4), ([Failed(PlatformBusy("429")), TAKEN], 4)])
+async def test_a_job_of_several_as_the_probe(slots: int, submits: list[Said], made: int) -> None:
+    """The first submission is the probe, the others wait for what comes of it: the breaker takes no picture away."""
+    works = Works(Vendor(submits=submits), slots=slots)
+    await trip(works)
+    works.breakers.of("toy")._until = 0.0
+    handle = await works.supervisor.start(works.order(n=4))
+    await handle.job.until_finished()
+    assert sum(isinstance(result, Made) for result in handle.job.results) == made
+
+
+async def test_a_job_of_several_as_a_probe_that_fails() -> None:
+    """One call is sent, and all four say that nothing was charged."""
+    works = Works(Vendor(submits=[Failed(PlatformOutOfCredits("402"))]), slots=4)
+    await trip(works)
+    works.breakers.of("toy")._until = 0.0
+    handle = await works.supervisor.start(works.order(n=4))
+    await handle.job.until_finished()
+    assert next_may_try(handle.job.results) and works.vendor.asked["submit"] == 1
+
+
+async def test_the_next_platform() -> None:
+    """
+    A job that failed by its platform's trouble is not joined by the order for the next one, even while another client
+    of the same key is still being told of the failure; that one then joins the new job.
+    """
+    vendor = Vendor(submits=[Failed(PlatformOutOfCredits("402"))])
+    works, blob = Works(vendor), MemoryBlob()
+    first = await works.supervisor.start(works.order(key="k", inputs=[blob]))
+    second = await works.supervisor.start(works.order(key="k"))
+    assert second.joined == "key"
+    await first.job.until_accepted()
+    assert next_may_try(first.job.results) and blob.released == 1
+    await first.abandon()
+    works.breakers.of("toy")._until = None
+    vendor.says["submit"][:] = [TAKEN]
+    again = await works.supervisor.start(works.order(key="k", inputs=[blob]))
+    assert again.joined is None
+    await second.abandon()
+    other = await works.supervisor.start(works.order(key="k"))
+    assert other.joined == "key" and other.job is again.job
+    await other.job.until_finished()
+    assert isinstance(other.job.results[0], Made) and vendor.asked["submit"] == 2
+    assert blob.released == 2
 
 
 async def test_the_sweep_forgets_and_counts() -> None:

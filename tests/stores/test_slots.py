@@ -72,3 +72,17 @@ async def test_a_second_release_gives_nothing_back() -> None:
     await slots.release("a")
     assert await slots.acquire("bfl", "pro", "b")
     assert not await slots.acquire("bfl", "pro", "c")
+
+
+async def test_other_ceilings() -> None:
+    """Up and down while slots are held; who holds one keeps it, and an account that is gone keeps its ceilings."""
+    slots = MemorySlots({"one": 2, "one/max": 1, "two": 1, "two/max": 1})
+    assert [await slots.acquire("one", "pro", str(i)) for i in range(3)] == [True, True, False]
+    slots.configure({"one": 1})
+    await slots.release("0")
+    assert not await slots.acquire("one", "pro", "3")
+    await slots.release("1")
+    assert await slots.acquire("one", "max", "3")
+    slots.configure({"one": 2})
+    assert await slots.acquire("one", "max", "4"), "the model has no ceiling any more"
+    assert [await slots.acquire("two", "max", f"two-{i}") for i in range(2)] == [True, False]

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from gateway.domain.blob import Link
+from gateway.domain.egress import DIRECT
 from gateway.domain.hosts import PrivateHosts
 from gateway.stores.settings import MemorySettings
 from gateway.stores.spool import Spool
@@ -53,7 +54,7 @@ async def fetch(tmp_path: Path, held: Held) -> AsyncIterator[Callable[..., Await
     async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
 
         async def fetch(url: str, private: PrivateHosts = LOOPBACK) -> bytes:
-            blob = await opened.fetch(Link(url), private)
+            blob = await opened.fetch(Link(url), private, DIRECT)
             assert (blob.media_type, str(blob.pixels)) == ("image/png", "400x300")
             data = b"".join([chunk async for chunk in blob.chunks()])
             blob.release()
@@ -236,7 +237,7 @@ async def test_paid_pictures_always_find_room(tmp_path: Path, held: Held, listen
     url = await listen(handle)
     settings = MemorySettings(budget=1000, disk=1000, wait=0)
     async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
-        blob = await opened.fetch(Link(url), LOOPBACK)
+        blob = await opened.fetch(Link(url), LOOPBACK, DIRECT)
         assert held["disk"] == len(PICTURE) and not held.get("memory")
         blob.release()
     assert not any(held.values())
@@ -255,7 +256,7 @@ async def test_a_broken_disk(tmp_path: Path, held: Held, listen: Listen, monkeyp
     url = await listen(handle)
     settings = MemorySettings(budget=1000, disk=1000, wait=0)
     async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
-        blob = await opened.fetch(Link(url), LOOPBACK)
+        blob = await opened.fetch(Link(url), LOOPBACK, DIRECT)
         assert held["memory"] == len(PICTURE) and not held.get("disk")
         blob.release()
     assert not any(held.values())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.upstream.guard import PrivateAddress, is_public, public_socket
+from gateway.upstream.guard import PrivateAddress, is_public, is_public_host, public_socket
 
 PUBLIC = [
     "8.8.8.8",
@@ -85,3 +85,32 @@ def test_the_socket_is_refused_before_it_exists() -> None:
         public_socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::ffff:127.0.0.1", 443, 0, 0)))
     with public_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))) as made:
         assert (made.family, made.type) == (socket.AF_INET, socket.SOCK_STREAM)
+
+
+@pytest.mark.parametrize(
+    "host", [*PUBLIC, "delivery.bfl.ai", "a.b.co.uk.", "x-1.example.com", "local.host.net", "7.eu"]
+)
+def test_hosts_that_look_public(host: str) -> None:
+    """What a proxy may be asked for."""
+    assert is_public_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(address for found in PRIVATE.values() for address in found),
+        *("", ".", "localhost", "localhost.", "LOCALHOST", "x.localhost", "metadata", "metadata.google.internal"),
+        *("printer.local", "nas.lan", "router.home.arpa", "1.0.0.127.in-addr.arpa", "a..com", ".com"),
+        *("127.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "10.0.0.0x1", "127.0.0.1.", "1.2.3.4.5"),
+    ],
+)
+def test_hosts_that_do_not(host: str) -> None:
+    """Inner names, and every spelling of an address that some resolver reads: a proxy would go there."""
+    assert not is_public_host(host)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_every_number_is_refused_or_public(number: int) -> None:
+    """An address in dots counts as what it is; as one number it is nobody's name."""
+    assert is_public_host(str(IPv4Address(number))) == is_public(str(IPv4Address(number)))
+    assert not is_public_host(str(number)) and not is_public_host(hex(number))

@@ -44,6 +44,7 @@ from gateway.domain.errors.client import (
 from gateway.domain.errors.gateway import (
     AnswerOverdue,
     LimitReached,
+    LimitTooSmall,
     OutOfRoom,
     QueueFull,
     ShuttingDown,
@@ -97,6 +98,7 @@ __all__ = [
     "InvalidUrl",
     "KeyReused",
     "LimitReached",
+    "LimitTooSmall",
     "MethodNotAllowed",
     "MissingField",
     "ModelNotAllowed",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.domain.errors.tree import GatewayError
+from gateway.domain.window import Window
 
 
 class QueueFull(GatewayError):
@@ -33,14 +36,29 @@ class ShuttingDown(GatewayError):
 
 
 class LimitReached(GatewayError):
-    """A limit of the key is used up for now; the text and `limit` say which."""
+    """A limit of the key is used up for now; the text and `limit` say which, `windows` how it and others stand."""
 
     code, status = "rate_limit_exceeded", 429
     hopeful = True
 
-    def __init__(self, text: str, *, limit: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        limit: str = "",
+        retry_after_s: float | None = None,
+        windows: Mapping[str, Window] | None = None,
+    ) -> None:
         super().__init__(text, retry_after_s=retry_after_s, detail=f"limit {limit}")
         self.limit = limit
+        self.windows = windows or {}
+
+
+class LimitTooSmall(LimitReached):
+    """The request alone is larger than a limit of the key: it never passes."""
+
+    code = "request_beyond_limit"
+    hopeful = False
 
 
 class SpendReached(LimitReached):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from yarl import URL
 
 from gateway.domain.edit import Edit
-from gateway.domain.egress import DIRECT
+from gateway.domain.egress import Egress
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Outcome, Ticket
 from gateway.domain.target import JobTarget
@@ -41,7 +41,7 @@ class Bfl:
         self.private = PrivateHosts.of(self._base, settings.insecure_hosts)
         named = (*settings.polling_hosts, URL(self._base).host or "")
         self._key_hosts = KeyHosts(frozenset(map(str.lower, named)), self.private)
-        self.egress = DIRECT
+        self.egress = Egress.of(settings.proxy, settings.ca_file)
         self._secrets = {"x-key": settings.api_key.reveal()}
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
@@ -57,9 +57,9 @@ class Bfl:
         bodies = (
             {**fields, "seed": seed + index} if isinstance(seed, int) and index else fields for index in range(edit.n)
         )
+        url = f"{self._base}/v1/{target.model}"
         calls = tuple(
-            Call("submit", "POST", f"{self._base}/v1/{target.model}", JsonBody(body), secrets=self._secrets)
-            for body in bodies
+            Call("submit", "POST", url, JsonBody(body), secrets=self._secrets, egress=self.egress) for body in bodies
         )
         return Plan(target, calls, tuple(translation.notes), translation.names)
 
@@ -70,7 +70,7 @@ class Bfl:
         return response.read_accepted(answer, plan.target.model, self.account, by_id, self._key_hosts.allow)
 
     def poll(self, ticket: Ticket) -> Call:
-        return Call("poll", "GET", ticket.polling_url, secrets=self._secrets)
+        return Call("poll", "GET", ticket.polling_url, secrets=self._secrets, egress=self.egress)
 
     def read_poll(self, ticket: Ticket, answer: Answer) -> Outcome:
         return response.read_status(ticket, answer)

@@ -108,7 +108,7 @@ def read_credits(answer: Answer) -> Health:
     """The answer to a question after the account's credits."""
     left = _number(_object(answer).get("credits"))
     if answer.status == 200 and left is not None:
-        return Health(left > 0, f"the key is good; {left:g} credits are left", left)
+        return Health(left > 0, f"the key is good; {left:,.10g} credits are left", left)
     if answer.status in (401, 403, 422):
         return Health(False, f"the platform refuses the key: {_said(answer)}")
     return Health(False, f"the platform answered {answer.status}: {_said(answer)}")

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from yarl import URL
 
 from gateway.domain.edit import Edit
+from gateway.domain.egress import CaFile, Proxy, refuse_plain
 from gateway.domain.errors import InvalidField
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.secret import Secret
@@ -44,6 +45,8 @@ class BflSettings(Settings):
     insecure_hosts: tuple[str, ...] = Field(
         default=(), description="`host:port` pairs spoken to over plain http: an emulator, never the internet"
     )
+    proxy: Proxy = None
+    ca_file: CaFile = None
 
     @field_validator("defaults")
     @classmethod
@@ -71,6 +74,7 @@ class BflSettings(Settings):
                     "path": ("base_url",),
                 },
             )
+        refuse_plain(self.proxy, self.base_url, self.insecure_hosts)
         return self
 
     def model_post_init(self, _context: object) -> None:

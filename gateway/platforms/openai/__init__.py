@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import cycle
 
+from gateway.domain.egress import Egress
 from gateway.domain.secret import Secret
 from gateway.platforms.openai.settings import OpenAiSettings
 
@@ -11,12 +12,14 @@ __all__ = ["OpenAi", "OpenAiSettings", "build"]
 
 
 class OpenAi:
-    """One service and the keys to it. Not a `Platform`: its requests are relayed, never planned."""
+    """One service and as many `keys` to it. Not a `Platform`: its requests are relayed, never planned."""
 
     def __init__(self, name: str, settings: OpenAiSettings) -> None:
         self.name = name
         base = settings.base_url.rstrip("/")
         self.base_url = base if base.count("/") > 2 else base + "/v1"
+        self.egress = Egress.of(settings.proxy, settings.ca_file)
+        self.keys = len(settings.api_keys)
         self._keys = cycle(settings.api_keys)
 
     def next_key(self) -> Secret:

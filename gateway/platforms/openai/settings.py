@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from gateway.domain.egress import CaFile, Proxy, refuse_plain
 from gateway.domain.secret import Secret
 from gateway.domain.settings import BaseUrl, Settings
 
@@ -22,6 +23,8 @@ class OpenAiSettings(Settings):
         default="https://api.openai.com/v1",
         description="As the official SDKs take it: what follows our `/v1` follows this. A bare origin gets `/v1`",
     )
+    proxy: Proxy = None
+    ca_file: CaFile = None
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -32,3 +35,8 @@ class OpenAiSettings(Settings):
         if isinstance(keys, list | tuple):
             return tuple(key for text in keys for key in (text.split() if isinstance(text, str) else [text]))
         return keys
+
+    @model_validator(mode="after")
+    def _keeps_its_keys(self) -> Self:
+        refuse_plain(self.proxy, self.base_url)
+        return self

@@ -9,6 +9,7 @@ import pytest
 from multidict import CIMultiDict
 
 from gateway.domain.edit import Edit
+from gateway.domain.egress import DIRECT, Egress
 from gateway.domain.errors import ForeignPollingHost
 from gateway.domain.outcome import Failed, Ticket, Working
 from gateway.domain.target import JobTarget, Terms
@@ -117,3 +118,13 @@ def test_an_id_that_makes_no_address(task: str) -> None:
     body = json.dumps({"id": task}).encode()
     outcome = bfl.read_submit(bfl.plan(edit(), target()), Answer(200, CIMultiDict(), body))
     assert isinstance(outcome, Failed) and isinstance(outcome.error, ForeignPollingHost)
+
+
+def test_every_call_goes_the_operators_way() -> None:
+    """Submissions, polls and probes by the same proxy; without one, directly."""
+    egress = Egress("http://ann:word@proxy:3128")
+    bfl = account(proxy="http://ann:word@proxy:3128")
+    ticket = Ticket("t", "https://api.eu1.bfl.ai/v1/get_result?id=t", "flux-kontext-pro", "bfl")
+    calls = (*bfl.plan(edit(2), target()).calls, bfl.poll(ticket), bfl.probe())
+    assert bfl.egress == egress and [call.egress for call in calls] == [egress] * 4
+    assert account().egress == account().probe().egress == DIRECT

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from gateway.domain.egress import DIRECT, Egress
 from gateway.platforms.openai import OpenAi, OpenAiSettings, build
 
 
@@ -77,3 +80,11 @@ def test_unknown_options_are_mistakes() -> None:
     """A misspelt option is not ignored."""
     with pytest.raises(ValidationError):
         made(api_key="sk-a")
+
+
+def test_the_operators_way() -> None:
+    """A proxy and authorities of one's own; plain http is not shown to a proxy."""
+    assert made(proxy="http://proxy:1", ca_file="ca.pem").egress == Egress("http://proxy:1", Path("ca.pem"))
+    assert made().egress == DIRECT
+    with pytest.raises(ValidationError, match="plain http"):
+        made(proxy="http://proxy:1", base_url="http://127.0.0.1:9")

@@ -1,0 +1,26 @@
+"""What is refused at once because it could not be answered in time."""
+
+from __future__ import annotations
+
+from gateway.domain.errors import QueueFull
+from gateway.jobs.tools import Tools
+from gateway.platforms.contract import Platform
+
+
+def admit(tools: Tools, platform: Platform, model: str, count: int, patience_s: float) -> None:
+    """
+    `count` submissions that are to be answered within `patience_s` seconds.
+
+    Raises: PlatformUnavailable when the platform is left alone just now, QueueFull.
+    """
+    tools.breakers.of(platform.account).check()
+    typical = tools.paces(platform, model).expected_s()
+    wait = tools.queue.wait_s(platform.account, model, count, typical)
+    if wait is None:
+        raise QueueFull("Too many requests are waiting already. Try again later.", retry_after_s=typical)
+    if wait and wait + typical > patience_s:
+        raise QueueFull(
+            f"The request would wait about {wait:.0f} s for a slot, longer than the {patience_s:.0f} s in which it "
+            "is to be answered. Try again later.",
+            retry_after_s=wait + typical - patience_s,
+        )

@@ -1,0 +1,50 @@
+"""The slot of one submission: waited for in the queue, held while its task may run, given up once."""
+
+from __future__ import annotations
+
+from gateway.jobs.job import Job, Order
+from gateway.jobs.tools import Tools
+
+
+class Slot:
+    """`id` is the submission's."""
+
+    def __init__(self, tools: Tools, order: Order, job: Job, id: str) -> None:
+        self._tools, self._account, self._id = tools, order.platform.account, id
+        self._model, self._who = job.record.model, order.who
+        self._active = tools.metrics.submissions_active(order.platform.name, job.record.model)
+        self.held = False
+
+    async def take(self, *, first: bool) -> None:
+        """
+        Wait for it. `first`: it was in the line before.
+
+        Noted by whoever gets the turn: if it is cut off in the next moment, the slot is known to be held.
+        """
+        caller, weight = self._who.id, self._who.weight
+        await self._tools.queue.turn(self._account, self._model, caller, self._id, weight=weight, first=first)
+        self.held = True
+        self._active.inc()
+
+    def release(self) -> None:
+        """The task has ended, or there never was one."""
+        self._tools.queue.expect_no_more(self._account, self._id)
+        if self._give_up():
+            self._tools.queue.release(self._account, self._id)
+
+    def release_later(self, after_s: float) -> None:
+        """Nobody knows whether the task runs. Not awaited: the slot is given back after `after_s` seconds."""
+        if self._give_up():
+            self._tools.queue.release_later(self._account, self._id, after_s)
+
+    def pushed_back(self, retry_after_s: float | None) -> None:
+        """The vendor said 429."""
+        self._give_up()
+        self._tools.queue.pushed_back(self._account, self._id, retry_after_s)
+
+    def _give_up(self) -> bool:
+        """True for the one who has to give it back."""
+        held, self.held = self.held, False
+        if held:
+            self._active.dec()
+        return held

@@ -1,0 +1,55 @@
+"""A platform in trouble, as its clients and its operator see it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+
+from gateway.emulator.server import Emulator
+from gateway.jobs.breaker import State
+from tests.conftest import StartGateway
+from tests.fakes.customer import Customer, until
+from tests.fakes.raw import exchange
+
+# Longer than a test takes.
+OPEN = {"failures": 2, "open_for": 6000, "longest": 6000}
+
+
+async def test_an_empty_account(bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:
+    """
+    The first 402 stops further submissions, before their uploads are read; the metric says so, the paid job beside it
+    is asked after and fetched, and one accepted probe ends it.
+    """
+    customer = Customer(gateway := await start_gateway(bfl, jobs={"breaker": OPEN}), client)
+    running = customer.begin("[[fault:pending_forever]] make it green")
+    await until(lambda: bfl.counts.polls > 1)
+    assert customer.metric("breaker_state", platform="bfl") == State.CLOSED
+    bfl.script("submit_402")
+    assert (await customer.edit("make it blue")).refusal == (503, "platform_out_of_credits", "false")
+    assert customer.metric("breaker_state", platform="bfl") == State.OPEN
+    seen = bfl.counts.submits_seen
+    head = ("Content-Type: multipart/form-data; boundary=x", "Content-Length: 999999999", "Expect: 100-continue")
+    refused = await exchange(gateway.url, "POST /v1/images/edits HTTP/1.1", *head)
+    assert (refused.status, refused.error["code"]) == (503, "platform_unavailable")
+    assert (refused.headers["x-should-retry"], refused.headers["retry-after"]) == ("true", "60")
+    assert bfl.counts.submits_seen == seen
+    polls = bfl.counts.polls
+    await until(lambda: bfl.counts.polls > polls)
+    gateway.breakers.of("bfl")._until = 0.0
+    assert customer.metric("breaker_state", platform="bfl") == State.HALF_OPEN
+    assert len((await customer.edit("make it red")).pictures) == 1
+    assert customer.metric("breaker_state", platform="bfl") == State.CLOSED
+    await customer.leave(running)
+
+
+async def test_what_clients_ask_opens_nothing(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """Refused content, bad fields, failed tasks, a busy account and bad downloads are no faults of submitting."""
+    jobs = {"breaker": {**OPEN, "failures": 1}, "answer_within": 60}
+    customer = Customer(gateway := await start_gateway(bfl, jobs=jobs), client)
+    faults = ("request_moderated", "submit_422_field", "task_error", "submit_429*2", "poll_500*3", "delivery_404*1")
+    await asyncio.gather(*(customer.edit(f"[[fault:{fault}]] make it blue") for fault in faults))
+    assert bfl.counts.submits_seen == len(faults) + 2
+    assert gateway.breakers.states()["bfl"].state is State.CLOSED
