@@ -8,10 +8,10 @@ COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check lint types layers bench e2e lock schema clean
+.PHONY: help run demo test check lint types layers bench e2e lock schema dashboard clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(BIN)/.runtime ## Start gateway and emulator (the real BFL when BFL_API_KEY is set)
 	@$(BIN)/gateway serve --config config/local.yaml --emulator
@@ -42,6 +42,9 @@ e2e: $(BIN)/.dev ## Make the environments of the other official clients, which t
 
 schema: $(BIN)/.runtime ## Write config/gateway.schema.json
 	$(BIN)/gateway config schema > config/gateway.schema.json
+
+dashboard: ## Write config/grafana/dashboards/gateway.json
+	$(PYTHON) -m config.grafana.generate
 
 lock: $(BIN)/.dev ## Pin the newest allowed versions
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv

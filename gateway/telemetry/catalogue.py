@@ -11,7 +11,7 @@ import platform as machine
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway import __version__
@@ -48,6 +48,8 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # process_cpu_seconds_total, process_resident_memory_bytes and their kin.
+        ProcessCollector(registry=self.registry)
         count, gauge, time = self._counter, self._gauge, self._histogram
 
         self.requests = count("requests_total", "Requests answered", "route", "outcome", "status")
