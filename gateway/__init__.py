@@ -4,7 +4,7 @@ An image-API gateway: OpenAI's Images API in front, FLUX.1 Kontext and others be
 The life of one edit, and where it lives:
 
     socket ── chain ───────────────► who asks, which targets are in reach           rejected here: body never read
-            handlers/image_edits ──► the story of the request
+            handlers/images ───────► the story of the request
               handlers/receive ────► Form + Blobs        parsed and bounded while it arrives
               dialects/openai/form ► Edit                syntax only
               routing/choose ──────► Target
@@ -21,7 +21,8 @@ The life of one edit, and where it lives:
 
 Packages in travel order: `chain, handlers, jobs, platforms, upstream`. Below them the words (`routing, dialects, wire,
 domain`: pure, no I/O), the memory (`stores`), pictures' headers and pixels (`imaging`), what operators see
-(`telemetry`) and wrote (`config`). `app` constructs everything; `cli` is the command line; `emulator` is BFL in a box and knows nobody.
+(`telemetry`) and wrote (`config`). `app` constructs everything; `cli` is the command line; `emulator` is BFL in a box
+and knows nobody.
 Imports point down only; setup.cfg holds the rule.
 """
 

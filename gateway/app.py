@@ -24,11 +24,14 @@ from gateway.config.snapshot import ceilings, fixed, snapshot
 from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
-from gateway.handlers.image_edits import ImageEdits
+from gateway.handlers.images import Images
 from gateway.handlers.keys import Snapshot
 from gateway.handlers.models import ModelsHandler
+from gateway.handlers.received import Purpose
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
+from gateway.handlers.take import Taker
+from gateway.imaging.workers import Imaging
 from gateway.jobs import join
 from gateway.jobs.account import Accounts
 from gateway.jobs.breaker import Breaker, Breakers
@@ -50,6 +53,10 @@ from gateway.upstream.session import Session
 log = structlog.get_logger("gateway")
 
 SWEEP_EVERY_S = 15.0
+# What may stand before a path: OpenAI's spelling, and Azure's two.
+# https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
+BASE = "{base:v1|openai/v1}"
+IMAGES = "{base:v1|openai/v1|openai/deployments/[^/]+}"
 
 
 class Gateway:
@@ -84,6 +91,7 @@ class Gateway:
         self.spool.make_room = self.results.make_room
         self.session = Session()
         self.download = Download(self.spool)
+        self.imaging = Imaging(config.imaging)
         self.relay = Relay(self.metrics)
         accounts, models = ceilings(self.snapshot.platforms.values())
         self.slots = MemorySlots(accounts | models)
@@ -141,7 +149,7 @@ class Gateway:
 
     async def __aenter__(self) -> Gateway:
         try:
-            for resource in (self.spool, self.session, self.download, self.relay):
+            for resource in (self.spool, self.session, self.download, self.relay, self.imaging):
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
@@ -199,23 +207,29 @@ class Gateway:
             prefix=prefix,
             link_s=config.results.retention,
         )
-        edits = ImageEdits(
-            spool=self.spool,
-            supervisor=self.supervisor,
-            answerer=answerer,
-            relay=relay,
-            metrics=self.metrics,
-            clock=self._clock,
-        )
+
+        def images(purpose: Purpose) -> Handler:
+            return Images(
+                purpose=purpose,
+                taker=Taker(self.spool, self.metrics),
+                imaging=self.imaging,
+                supervisor=self.supervisor,
+                answerer=answerer,
+                relay=relay,
+                metrics=self.metrics,
+                clock=self._clock,
+                chance=self._chance,
+            ).__call__
+
         models = ModelsHandler(relay)
         paths: tuple[tuple[str, str, str, Handler], ...] = (
             ("healthz", "GET HEAD", "/healthz", health.healthz),
             ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),
-            ("images.edits", "*", "/v1/images/edits", edits.__call__),
-            ("models", "GET HEAD", "/v1/models", models.list),
-            ("model", "GET HEAD", "/v1/models/{id:.+}", models.one),
-            ("images.generations", "*", "/v1/images/generations", relay.__call__),
-            ("relay", "*", "/v1/{rest:.*}", relay.__call__),
+            ("images.edits", "*", f"/{IMAGES}/images/edits", images("edit")),
+            ("images.generations", "*", f"/{IMAGES}/images/generations", images("generation")),
+            ("models", "GET HEAD", f"/{BASE}/models", models.list),
+            ("model", "GET HEAD", f"/{BASE}/models/{{id:.+}}", models.one),
+            ("relay", "*", f"/{BASE}/{{rest:.*}}", relay.__call__),
         )
         for name, methods, path, handler in paths:
             resource = app.router.add_resource(prefix + path, name=name)

@@ -173,12 +173,13 @@ async def test_sweeping_goes_on_after_a_fault(start_gateway: StartGateway, monke
 @pytest.mark.parametrize(
     ("platforms", "routes", "edits", "generations"),
     [
-        ({"bfl": BFL}, {}, (JobTarget,), ()),
+        ({"bfl": BFL}, {}, (JobTarget,), (JobTarget,)),
         ({"openai": OPENAI}, {}, (RelayTarget,), (RelayTarget,)),
         ({"bfl": BFL, "openai": OPENAI}, {}, (RelayTarget,), (RelayTarget,)),
         ({"bfl": BFL, "openai": OPENAI}, {"edits": ["bfl"]}, (JobTarget,), (RelayTarget,)),
         ({"bfl": BFL, "openai": OPENAI}, {"edits": ["openai", "bfl"]}, (RelayTarget, JobTarget), (RelayTarget,)),
-        ({"one": BFL, "two": BFL}, {}, (JobTarget,), ()),
+        ({"one": BFL, "two": BFL}, {}, (JobTarget,), (JobTarget,)),
+        ({"bfl": BFL}, {"edits": ["bfl"], "generations": ["bfl/flux-2-pro"]}, (JobTarget,), (JobTarget,)),
         ({}, {}, (), ()),
     ],
 )
@@ -189,7 +190,7 @@ def test_routes_that_nobody_wrote(
     edits: tuple[type, ...],
     generations: tuple[type, ...],
 ) -> None:
-    """To the relay where there is one; edits without one to the first platform."""
+    """To the relay where there is one; without one to the first platform."""
     gateway = Gateway(config(tmp_path, platforms=platforms, routes=routes))
     for route, kinds in (("images.edits", edits), ("images.generations", generations)):
         assert tuple(dict.fromkeys(map(type, choose(gateway.snapshot.rules, Facts(route))))) == kinds

@@ -257,7 +257,7 @@ async def test_bugs_tell_nothing(
             case "session":
                 monkeypatch.setattr(Session, "send", crash)
             case "form":
-                monkeypatch.setattr("gateway.handlers.image_edits.read_edit", crash)
+                monkeypatch.setattr("gateway.handlers.take.read_edit", crash)
             case "answer":
                 monkeypatch.setattr("gateway.handlers.answer.reply.write", crash)
             case "download":

@@ -130,7 +130,8 @@ class Answerer:
                 errors += faults
                 for picture in pictures:
                     try:
-                        body = reply.completed(picture, created=int(self.clock.wall()))
+                        kind = handle.job.record.reply.kind
+                        body = reply.completed(picture, created=int(self.clock.wall()), kind=kind)
                         await respond.pour(response, events.event(str(body.fields["type"]), body), timer)
                     finally:
                         picture.blob.release()

@@ -7,16 +7,21 @@ that translate read it again, strictly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
 from gateway.dialects.openai.form import PICTURE
+from gateway.domain.errors import UnsupportedMedia
 from gateway.domain.size import Pixels
 from gateway.handlers.body import Pace
+from gateway.handlers.json_body import take_in_json
+from gateway.handlers.json_facts import JsonFacts
 from gateway.handlers.multipart import Part, Parts, read_boundary
-from gateway.handlers.receive import SLACK_BYTES, Limits, Received, open_body, take_in
+from gateway.handlers.receive import GENERATION_TYPE, is_json, take_in
+from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
 from gateway.imaging.probe import Prober
+from gateway.routing.facts import Facts
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Room, Spool
 
@@ -25,7 +30,7 @@ from gateway.stores.spool import Room, Spool
 MOST_BYTES = 16 * 50 * 1024 * 1024 + SLACK_BYTES
 MOST_PARTS = 256
 FIELD_BYTES = 1024
-TYPES = ("multipart/form-data",)
+TYPES = ("multipart/form-data", "application/json")
 
 
 @dataclass(slots=True)
@@ -41,10 +46,19 @@ class Seen:
     def model(self) -> str | None:
         return self.fields.get("model") or None
 
-    @property
-    def n(self) -> int:
+    def into(self, facts: Facts) -> Facts:
+        """The facts with what was seen; a model that is known from the path stands over the field."""
         told = self.fields.get("n", "")
-        return int(told) if told.isascii() and told.isdigit() and 0 < len(told) < 4 else 1
+        n = int(told) if told.isascii() and told.isdigit() and 0 < len(told) < 4 else 1
+        return replace(
+            facts,
+            read=True,
+            model=facts.model or self.model,
+            n=n,
+            images=self.images,
+            mask=self.mask,
+            pixels=self.pixels,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +66,16 @@ class Held:
     """The body under the request's own Content-Type, what was seen in it, and room to read it once more."""
 
     raw: SpooledBlob
-    boundary: str
+    boundary: str | None
     seen: Seen
     _room: Room
 
-    async def read(self, limits: Limits) -> Received:
-        """The form in it. Raises: as `receive`."""
+    async def read(self, limits: Limits, purpose: Purpose) -> Received:
+        """The form in it. Raises: as `receive_any`."""
+        if self.boundary is None:
+            return await take_in_json(self.raw.chunks(), self._room, limits, purpose)
+        if purpose == "generation":
+            raise UnsupportedMedia(GENERATION_TYPE)
         return await take_in(self.raw.chunks(), self.boundary, self._room, limits)
 
     def release(self) -> None:
@@ -76,17 +94,17 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
 
     Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidMultipart, BadSignature.
     """
-    boundary = read_boundary(request.headers)
+    boundary = None if is_json(request) else read_boundary(request.headers)
     body = open_body(request, MOST_BYTES, pace)
+    looker: _Form | _Json = _Json() if boundary is None else _Form(boundary)
     # Twice: once for these bytes, once for the pictures among them, which are written with this body in hand.
     room = await spool.reserve(2 * (body.length or 0))
-    writer, parts, looker = BlobWriter(room), Parts(boundary, MOST_PARTS), _Looker()
+    writer = BlobWriter(room)
     try:
         async for chunk in body.pieces():
             await writer.write(chunk)
-            for event in parts.feed(chunk):
-                looker.look(event)
-        parts.close()
+            looker.push(chunk)
+        looker.close()
         raw = await writer.finish(request.headers["Content-Type"], Pixels(0, 0))
     except BaseException:
         writer.discard()
@@ -95,16 +113,42 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
     return Held(raw, boundary, looker.seen, room)
 
 
-class _Looker:
-    """Follows the parts of a form without judging them."""
+class _Json:
+    """Looks at a JSON body; one that is none is for the relay's platform to judge."""
 
     def __init__(self) -> None:
+        self._facts = JsonFacts()
         self.seen = Seen()
+
+    def push(self, chunk: bytes) -> None:
+        self._facts.push(chunk)
+
+    def close(self) -> None:
+        self._facts.close()
+        if not self._facts.broken:
+            self.seen = Seen(self._facts.fields, self._facts.images, self._facts.mask)
+
+
+class _Form:
+    """Follows the parts of a form without judging them."""
+
+    def __init__(self, boundary: str) -> None:
+        self.seen = Seen()
+        self._parts = Parts(boundary, MOST_PARTS)
         self._name = ""
         self._text = bytearray()
         self._prober: Prober | None = None
 
-    def look(self, event: Part | bytes | None) -> None:
+    def push(self, chunk: bytes) -> None:
+        """Raises: InvalidMultipart."""
+        for event in self._parts.feed(chunk):
+            self._look(event)
+
+    def close(self) -> None:
+        """Raises: InvalidMultipart."""
+        self._parts.close()
+
+    def _look(self, event: Part | bytes | None) -> None:
         if isinstance(event, Part):
             self._begin(event)
         elif event is None:

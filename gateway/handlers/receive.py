@@ -16,6 +16,8 @@ from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, op
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Room, Spool
 
+GENERATION_TYPE = "The Content-Type of a generation is application/json."
+
 __all__ = ["SLACK_BYTES", "Limits", "Received", "open_body", "receive", "receive_any", "take_in"]
 
 
@@ -28,7 +30,7 @@ async def receive_any(request: web.BaseRequest, spool: Spool, limits: Limits, pu
     if is_json(request):
         return await receive_json(request, spool, limits, purpose)
     if purpose == "generation":
-        raise UnsupportedMedia("The Content-Type of a generation is application/json.")
+        raise UnsupportedMedia(GENERATION_TYPE)
     return await receive(request, spool, limits)
 
 

@@ -28,6 +28,7 @@ from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
 from gateway.handlers.hold import Held, can_hold, hold
 from gateway.handlers.keys import CANDIDATES, FACTS, SNAPSHOT, STORY
+from gateway.handlers.rewrite import rewritten
 from gateway.jobs.breaker import Breakers, Verdict
 from gateway.platforms.openai.rewrite import rewrite
 from gateway.routing.choose import choose
@@ -72,7 +73,7 @@ class RelayHandler:
         held, facts = None, replace(facts, read=True)
         if request.body_exists and can_hold(request):
             held = await hold(request, self.spool, request[SNAPSHOT].uploads.pace)
-            facts = replace(facts, model=held.seen.model or facts.model)
+            facts = held.seen.into(facts)
         try:
             targets = choose(rules, facts, self.chance())
 
@@ -126,7 +127,7 @@ class RelayHandler:
         if not changes:
             return held.raw
         told.notes = _notes(changes, target)
-        return held.raw
+        return await rewritten(held.raw, held.raw.media_type, changes)
 
     def rest(self, request: web.Request) -> str:
         """What follows the platform's base URL. Raises: as `rest_of`."""

@@ -15,8 +15,11 @@ MIB = 1024 * 1024
 class UploadSettings(Settings):
     """The most a client may send, and the least speed. A model that takes less lowers the limits."""
 
-    image_bytes: ByteSize = Field(default=20 * MIB, ge=1024, description="Largest picture file")
-    images: int = Field(default=4, ge=1, le=16, description="Pictures in one request, masks not counted")
+    image_bytes: ByteSize = Field(default=50 * MIB, ge=1024, description="Largest picture file")
+    image_pixels: int = Field(
+        default=50_000_000, ge=1, description="Largest picture, width × height, where a route makes it smaller"
+    )
+    images: int = Field(default=16, ge=1, le=16, description="Pictures in one request, masks not counted")
     min_rate: ByteSize = Field(
         default=16 * 1024, ge=1, description="Bytes per second that an upload has to keep up on average"
     )

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gateway.routing.compare import Comparison
 from gateway.routing.facts import Facts, Kind
-from gateway.routing.possible import possible_kinds
+from gateway.routing.possible import matching_kinds
 from gateway.routing.settings import MatchSettings
 
 
@@ -142,7 +142,7 @@ class Match:
     @classmethod
     def of(cls, settings: MatchSettings, able: frozenset[Kind | None]) -> Match:
         """`able` is what the rule's targets can do."""
-        return cls((Able(able & possible_kinds(settings)), *_conditions(settings)))
+        return cls((Able(able & matching_kinds(settings)), *_conditions(settings)))
 
     def verdict(self, facts: Facts) -> Verdict:
         """OPEN only as long as the body was not read."""

@@ -33,6 +33,20 @@ def possible_kinds(settings: MatchSettings) -> frozenset[Kind | None]:
     return kinds if settings.kind or exact else kinds | {None}
 
 
+def matching_kinds(settings: MatchSettings) -> frozenset[Kind | None]:
+    """Those of them that can have what is asked: no pictures come with a generation, whatever its body says."""
+    return frozenset(kind for kind in possible_kinds(settings) if kind is None or _comes(settings, kind))
+
+
+def _comes(settings: MatchSettings, kind: Kind) -> bool:
+    asked = ((key, getattr(settings, key)) for key in ("images", "n", "pixels"))
+    measured = all(
+        written is None or Comparison.read(written, megapixels=True).meets(_COMES_WITH[kind][key])
+        for key, written in asked
+    )
+    return measured and not (settings.mask and kind is Kind.GENERATION)
+
+
 def asked_in_vain(settings: MatchSettings) -> Iterator[tuple[str, str]]:
     """The keys because of which no request can match, each with the reason."""
     if settings.path and not any(map(_leads_below_root, settings.path)):

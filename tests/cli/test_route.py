@@ -17,7 +17,7 @@ auth:
   keys:
     - {id: alice, hash: "sha256:%s", models: [flux-kontext-pro], paths: [/v1/images/*]}
 platforms:
-  bfl: {kind: bfl, api_key: a-key-of-bfl}
+  bfl: {kind: bfl, api_key: a-key-of-bfl, models: [flux-kontext-pro, flux-kontext-max]}
   openai: {kind: openai, api_keys: [a-key-of-openai]}
 routes:
   edits: [bfl]

@@ -12,7 +12,8 @@ from gateway.config.schema import Config
 
 BASE = """\
 platforms:
-  bfl: {kind: bfl, api_key: a-key-of-bfl}
+  bfl: {kind: bfl, api_key: a-key-of-bfl, models: [flux-kontext-pro, flux-kontext-max]}
+  fill: {kind: bfl, api_key: a-key-of-bfl, models: [flux-pro-1.0-fill], default_model: flux-pro-1.0-fill, aliases: {}}
   openai: {kind: openai, api_keys: [a-key-of-openai], aliases: {pictures: gpt-image-1}}
 routes:
 """
@@ -36,8 +37,8 @@ def rule(text: str) -> str:
 def test_lists_lead_somewhere(tmp_path: Path) -> None:
     """All problems of all lists at once; a relay takes any model."""
     assert problems(tmp_path, "  edits: [fal, bfl/flux-9, openai/x, bfl/flux1_kontext]\n  generations: [openai]\n") == [
-        "5:11: routes.edits[0]: no platform is called 'fal'; configured are: bfl, openai (found 'fal')",
-        "5:16: routes.edits[1]: 'flux-9' is no model of bfl; known: flux-kontext-pro, flux-kontext-max, flux1_kontext "
+        "6:11: routes.edits[0]: no platform is called 'fal'; configured are: bfl, fill, openai (found 'fal')",
+        "6:16: routes.edits[1]: 'flux-9' is no model of bfl; known: flux-kontext-pro, flux-kontext-max, flux1_kontext "
         "(found 'bfl/flux-9')",
     ]
 
@@ -47,10 +48,10 @@ def test_rules_lead_somewhere(tmp_path: Path) -> None:
     text = "  rules:\n  - {name: a, to: [fal, bfl/none]}\n  - {name: a, to: [{platform: bfl, model: odd}]}\n"
     known = "known: flux-kontext-pro, flux-kontext-max, flux1_kontext"
     assert problems(tmp_path, text) == [
-        "6:20: routes.rules[0].to[0]: no platform is called 'fal'; configured are: bfl, openai (found 'fal')",
-        f"6:25: routes.rules[0].to[1]: 'none' is no model of bfl; {known} (found 'bfl/none')",
-        "7:12: routes.rules[1].name: another rule is called 'a'; names are unique (found 'a')",
-        f"7:43: routes.rules[1].to[0].model: 'odd' is no model of bfl; {known} (found 'odd')",
+        "7:20: routes.rules[0].to[0]: no platform is called 'fal'; configured are: bfl, fill, openai (found 'fal')",
+        f"7:25: routes.rules[0].to[1]: 'none' is no model of bfl; {known} (found 'bfl/none')",
+        "8:12: routes.rules[1].name: another rule is called 'a'; names are unique (found 'a')",
+        f"8:43: routes.rules[1].to[0].model: 'odd' is no model of bfl; {known} (found 'odd')",
     ]
 
 
@@ -93,7 +94,7 @@ def test_a_rule_behind_a_wider_one(tmp_path: Path, first: str, second: str) -> N
     """It would never be asked."""
     text = f"  rules:\n  - {{name: a, {first}, to: [openai]}}\n  - {{name: b, {second}, to: [openai]}}\n"
     assert problems(tmp_path, text) == [
-        "7:5: routes.rules[1]: can never match: 'a' stands before it and takes all of its requests"
+        "8:5: routes.rules[1]: can never match: 'a' stands before it and takes all of its requests"
     ]
     swapped = f"  rules:\n  - {{name: a, {second}, to: [openai]}}\n  - {{name: b, {first}, to: [openai]}}\n"
     assert problems(tmp_path, swapped) == []
@@ -110,7 +111,7 @@ def test_a_rule_behind_a_wider_one(tmp_path: Path, first: str, second: str) -> N
         ("to: [{platform: bfl, weight: 0}]", "to[0].weight: should be greater than 0 (found 0)"),
         ("to: [{platform: bfl, weight: -1}]", "to[0].weight: should be greater than 0 (found -1)"),
         ("to: [openai/]", "to[0]"),
-        ("match: {kind: generation}, to: [bfl]", "to[0]: bfl has no model that makes pictures from text"),
+        ("match: {kind: generation}, to: [fill]", "to[0]: fill has no model that makes pictures from text"),
         ("match: {path: /v1/chat/*}, to: [bfl]", "to[0]: bfl makes pictures; what this rule is for is relayed"),
         (
             "match: {path: /v1/chat/*}, to: [{platform: openai, pins: {a: b}}]",

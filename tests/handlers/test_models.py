@@ -20,7 +20,8 @@ from gateway.upstream.relay import Relay
 from tests.fakes.openai_server import FakeOpenAi, Script, answer, body, cut, fake_openai, silence
 from tests.fakes.relay_front import KEYS, Front, front, handler_of, platform
 
-OWN = ("flux-kontext-pro", "flux-kontext-max", "flux1_kontext")
+MODELS = ("flux-kontext-pro", "flux-kontext-max")
+OWN = (*MODELS, "flux1_kontext")
 ENTRIES = [{"id": name, "object": "model", "created": UNDATED, "owned_by": "black-forest-labs"} for name in OWN]
 GPT = {"id": "gpt-image-2", "object": "model", "created": 5, "owned_by": "system", "shutdown_date": None}
 
@@ -31,7 +32,7 @@ async def served(
 ) -> AsyncIterator[tuple[Front, aiohttp.ClientSession]]:
     """A text is the base URL of `openai`."""
     built = [platform(relay) if isinstance(relay, str) else relay for relay in relays if relay]
-    bfl = Bfl("bfl", BflSettings.model_validate({"kind": "bfl", "api_key": "k"}))
+    bfl = Bfl("bfl", BflSettings.model_validate({"kind": "bfl", "api_key": "k", "models": MODELS}))
 
     def routes(relay: Relay) -> list[web.RouteDef]:
         models = ModelsHandler(handler_of(relay), within_s=within_s)

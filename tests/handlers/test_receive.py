@@ -68,7 +68,7 @@ class Front:
                 held = await hold(request, self.spool, self.limits.pace)
                 try:
                     self.raw, self.raw_type, self.model = await content(held.raw), held.raw.media_type, held.seen.model
-                    received = await held.read(self.limits)
+                    received = await held.read(self.limits, "edit")
                 finally:
                     held.release()
             else:

@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from gateway.domain.errors import InvalidField
-from gateway.handlers.image_edits import idempotency_key, is_resend
+from gateway.handlers.resend import idempotency_key, is_resend
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from gateway.handlers.settings import MIB, UploadSettings
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
-    """20 MiB a picture, 4 pictures, 16 KiB a second after 5 s, no pause over 10 s."""
+    """50 MB a picture, 16 pictures, as OpenAI takes them, 16 KiB a second after 5 s, no pause over 10 s."""
     limits = UploadSettings().limits(images=9, image_bytes=10**9, image_pixels=20_000_000)
-    assert limits == Limits(20 * MIB, 4, 20_000_000, pace=Pace(5.0, 16 * 1024, 10.0))
+    assert limits == Limits(50 * MIB, 9, 20_000_000, pace=Pace(5.0, 16 * 1024, 10.0))
     assert limits.total_bytes == 80 * MIB + SLACK_BYTES
 
 

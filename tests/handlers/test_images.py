@@ -16,7 +16,7 @@ from yarl import URL
 from gateway.app import Gateway
 from gateway.domain.errors import InvalidField
 from gateway.emulator.server import Emulator
-from gateway.handlers.image_edits import idempotency_key, is_resend
+from gateway.handlers.resend import idempotency_key, is_resend
 from tests.fakes.forms import BOUNDARY, edit_body, edit_form
 from tests.fakes.logbook import logbook
 from tests.fakes.openai_server import answer, fake_openai

@@ -1,0 +1,149 @@
+"""
+`POST /v1/images/edits` and `POST /v1/images/generations`, from the first byte to the last.
+
+The handler may be cancelled with its client at any point; the job it started lives on in the supervisor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.domain.edit import Edit, ResponseFormat
+from gateway.domain.errors import GatewayError, MethodNotAllowed, PlatformNotConfigured
+from gateway.domain.target import JobTarget, RelayTarget, Target
+from gateway.handlers.answer import BEGIN_WITHIN_S, Answerer
+from gateway.handlers.attempts import first_able
+from gateway.handlers.hold import can_hold
+from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
+from gateway.handlers.pixels import fulfil
+from gateway.handlers.received import Purpose
+from gateway.handlers.relay import RelayHandler
+from gateway.handlers.resend import idempotency_key, is_resend
+from gateway.handlers.take import Taken, Taker
+from gateway.imaging.workers import Imaging
+from gateway.jobs.clock import Clock
+from gateway.jobs.fallback import next_may_try
+from gateway.jobs.fingerprint import fingerprint
+from gateway.jobs.handle import JobHandle
+from gateway.jobs.job import Order, worst
+from gateway.jobs.supervisor import Supervisor
+from gateway.routing.choose import choose
+from gateway.stores.contract import ReplySpec
+from gateway.telemetry.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The handler of one path and its collaborators. `chance` is 0 ≤ x < 1."""
+
+    purpose: Purpose
+    taker: Taker
+    imaging: Imaging
+    supervisor: Supervisor
+    answerer: Answerer
+    relay: RelayHandler
+    metrics: Catalogue
+    clock: Clock
+    chance: Callable[[], float]
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if request.method != "POST":
+            raise MethodNotAllowed(f"{request.method} is not allowed here; allowed: POST.", allowed=("POST",))
+        began, told, candidates, rules = self.clock.now(), request[STORY], request[CANDIDATES], request[SNAPSHOT].rules
+        if not candidates:
+            raise PlatformNotConfigured(
+                "No platform serves this path: set BFL_API_KEY for FLUX, or OPENAI_API_KEY to relay it."
+            )
+        relays = [target for target in candidates if isinstance(target, RelayTarget)]
+        if relays and not (rules.needs_body(request[FACTS]) and can_hold(request)):
+            return await self.relay.pass_on(request, relays[0])
+        key = idempotency_key(request)
+        told.platform, told.model = candidates[0].platform, candidates[0].model or "-"
+        if not relays:
+            self._admit(request, candidates)
+        told.steps["admit"] = self.clock.now() - began
+
+        started = self.clock.now()
+        taken = await self.taker.take(request, self.purpose, candidates)
+        try:
+            told.steps["read"] = self.clock.now() - started
+
+            async def attempt(target: Target, last: bool) -> web.StreamResponse:
+                if isinstance(target, RelayTarget):
+                    return await self.relay.pass_on(request, target, held=taken.held, last=last)
+                return await self._work(request, taken, target, key, began, last)
+
+            return await first_able(request, choose(rules, taken.facts, self.chance()), attempt, self.metrics)
+        finally:
+            taken.release()
+
+    def _admit(self, request: web.Request, candidates: Sequence[Target]) -> None:
+        """Before anything is read, refuse what no platform in reach could serve in time. Raises: `Supervisor.admit`."""
+        snapshot, refusals = request[SNAPSHOT], list[GatewayError]()
+        for target in candidates:
+            assert isinstance(target, JobTarget)
+            try:
+                platform = snapshot.platforms[target.platform]
+                return self.supervisor.admit(platform, target.model, 1, snapshot.answer_within_s)
+            except GatewayError as error:
+                refusals.append(error)
+        raise refusals[0]
+
+    async def _work(
+        self, request: web.Request, taken: Taken, target: JobTarget, key: str | None, began: float, last: bool
+    ) -> web.StreamResponse:
+        edit = await taken.edit()
+        order = await self._order(request, edit, taken, target, key, began)
+        handle = await self.supervisor.start(order)
+        try:
+            if not last:
+                await self._until_certain(handle, order.deadline, stream=edit.stream)
+            taken.release()
+            answer = self.answerer.stream if edit.stream else self.answerer.whole
+            return await answer(request, handle, order.deadline)
+        finally:
+            # After a complete delivery this does nothing.
+            handle.abandon()
+
+    async def _until_certain(self, handle: JobHandle, deadline: float, *, stream: bool) -> None:
+        """
+        Wait until this target has taken the job, or cannot any more; a stream begins in any case after a while.
+
+        Raises: GatewayError when the next target may try.
+        """
+        left = deadline - self.clock.now()
+        with suppress(TimeoutError):
+            await self.clock.within(min(BEGIN_WITHIN_S, left) if stream else left, handle.job.until_accepted())
+        if handle.job.finished and next_may_try(handle.job.results):
+            raise worst([result for result in handle.job.results if isinstance(result, GatewayError)])
+
+    async def _order(
+        self, request: web.Request, edit: Edit, taken: Taken, target: JobTarget, key: str | None, began: float
+    ) -> Order:
+        snapshot, told, who = request[SNAPSHOT], request[STORY], request[CALLER]
+        platform = snapshot.platforms[target.platform]
+        plan = platform.plan(edit, target)
+        told.model = plan.target.model
+        for note in plan.notes:
+            self.metrics.translations(note.param, note.fate.value).inc()
+        if edit.response_format is ResponseFormat.URL:
+            self.answerer.check_links(request)
+        plan, made = await fulfil(plan, self.imaging, self.taker.spool)
+        return Order(
+            caller=who.id,
+            who=who,
+            fingerprint=fingerprint(who.id, told.route, edit),
+            key=key,
+            resend=is_resend(request),
+            platform=platform,
+            plan=plan,
+            reply=ReplySpec(edit.response_format, edit.output_format, plan.notes, f"image_{self.purpose}"),
+            inputs=[*taken.hold(), *made],
+            began=began,
+            # From here, not from the first byte: a slow upload is the client's own time.
+            deadline=self.clock.now() + snapshot.answer_within_s,
+        )
