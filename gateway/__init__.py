@@ -20,8 +20,8 @@ The life of one edit, and where it lives:
             chain unwinds
 
 Packages in travel order: `chain, handlers, jobs, platforms, upstream`. Below them the words (`routing, dialects, wire,
-domain`: pure, no I/O), the memory (`stores`), pictures' headers (`imaging`), what operators see (`telemetry`) and wrote
-(`config`). `app` constructs everything; `cli` is the command line; `emulator` is BFL in a box and knows nobody.
+domain`: pure, no I/O), the memory (`stores`), pictures' headers and pixels (`imaging`), what operators see
+(`telemetry`) and wrote (`config`). `app` constructs everything; `cli` is the command line; `emulator` is BFL in a box and knows nobody.
 Imports point down only; setup.cfg holds the rule.
 """
 

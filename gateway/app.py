@@ -20,26 +20,23 @@ from gateway.chain.gate import Crowding, affordable
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
 from gateway.config.schema import Config, Listener
-from gateway.domain.target import Terms
+from gateway.config.snapshot import ceilings, fixed, snapshot
 from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
 from gateway.handlers.image_edits import ImageEdits
-from gateway.handlers.models import Listed, ModelsHandler
+from gateway.handlers.keys import Snapshot
+from gateway.handlers.models import ModelsHandler
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.jobs import join
 from gateway.jobs.account import Accounts
 from gateway.jobs.breaker import Breaker, Breakers
 from gateway.jobs.clock import Clock
-from gateway.jobs.pace import Pace, Prior
+from gateway.jobs.paces import Paces
 from gateway.jobs.queue import Queue
 from gateway.jobs.supervisor import Supervisor
 from gateway.jobs.tools import Tools
-from gateway.platforms import registry
-from gateway.platforms.contract import Platform
-from gateway.platforms.openai import OpenAi
-from gateway.routing.rules import Offer, Rules
 from gateway.stores.ledger import MemoryLedger
 from gateway.stores.limits import MemoryLimits
 from gateway.stores.results import SpoolResults
@@ -71,18 +68,9 @@ class Gateway:
         chance: Callable[[], float] = random.random,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(18),
     ) -> None:
-        self.config, self.metrics, self._clock = config, Catalogue(), clock
+        self.config, self.metrics, self._clock, self._chance = config, Catalogue(), clock, chance
         self._stack = AsyncExitStack()
-        self.platforms: dict[str, Platform] = {}
-        self.openai: OpenAi | None = None
-        for name, settings in config.platforms.items():
-            built = registry.build(name, settings)
-            if isinstance(built, OpenAi):
-                self.openai = built
-            else:
-                self.platforms[name] = built
-                self.metrics.expect(name, built.models)
-        self.rules = Rules.of(config.routes, {name: self._offer(name) for name in config.platforms})
+        self.snapshot = snapshot(config)
         self.spool = Spool(config.memory, config.state_dir / "spool", self._meter)
         self.metrics.memory_budget("limit").set(config.memory.budget)
         self.results = SpoolResults(
@@ -97,22 +85,12 @@ class Gateway:
         self.session = Session()
         self.download = Download(self.spool)
         self.relay = Relay(self.metrics)
-        ceilings = {p.account: p.max_active_tasks for p in self.platforms.values()}
-        nested = {
-            f"{p.account}/{model.name}": model.ceiling
-            for p in self.platforms.values()
-            for model in p.models.values()
-            if model.ceiling is not None
-        }
-        paces = {
-            (p.name, model.name): Pace(Prior(model.median_s, model.sigma))
-            for p in self.platforms.values()
-            for model in p.models.values()
-        }
+        accounts, models = ceilings(self.snapshot.platforms.values())
+        self.slots = MemorySlots(accounts | models)
         self.queue = Queue(
-            MemorySlots(ceilings | nested),
-            ceilings,
-            nested=nested,
+            self.slots,
+            accounts,
+            nested=models,
             limit=config.jobs.queue_limit,
             clock=clock,
             chance=chance,
@@ -120,9 +98,7 @@ class Gateway:
         )
         self.limits = MemoryLimits(clock.now, clock.wall)
         self.breakers = Breakers(config.jobs.breaker, clock.now, self._watch)
-        for platform in self.platforms.values():
-            self.breakers.of(platform.account)
-        self.accounts = Accounts(self.platforms.values, self.session, self.metrics, clock, chance)
+        self.accounts = Accounts(lambda: self.snapshot.platforms.values(), self.session, self.metrics, clock, chance)
         self.supervisor = Supervisor(
             Tools(
                 session=self.session,
@@ -135,7 +111,7 @@ class Gateway:
                 metrics=self.metrics,
                 clock=clock,
                 chance=chance,
-                paces=lambda platform, model: paces[platform.name, model],
+                paces=Paces(),
                 job_max_age_s=config.jobs.job_max_age,
                 empty=self.accounts.doubt,
             ),
@@ -146,16 +122,19 @@ class Gateway:
         )
         self.door = Doorkeeping.of(config.auth, config.clients, config.signature, prefix=config.route_prefix)
         self.public = chained(
+            lambda: self.snapshot,
             lambda: self.door,
-            self.rules,
             self.metrics,
             limits=self.limits,
-            moderation_code=config.errors.moderation_code,
             now=clock.now,
             wall=clock.wall,
             new_id=new_id,
+            prefix=config.route_prefix,
+            chance=chance,
         )
         self._paths(self.public)
+        self._expect(self.snapshot)
+        self.metrics.reloaded(good=True, wall_s=clock.wall())
         self.admin = health.application(self.wrong, self.metrics.registry)
         self.admin.on_response_prepare.append(finish_headers)
         self.url = self.admin_url = ""
@@ -181,6 +160,22 @@ class Gateway:
         finally:
             await self._stack.aclose()
 
+    def reload(self, config: Config) -> tuple[str, ...]:
+        """
+        Put a valid configuration in place. Requests and jobs under way keep what they began with.
+
+        Returns: the keys that differ and will count at the next start only.
+        """
+        self.snapshot = snapshot(config)
+        self.door = Doorkeeping.of(config.auth, config.clients, config.signature, prefix=self.config.route_prefix)
+        accounts, models = ceilings(self.snapshot.platforms.values())
+        self.slots.configure(accounts | models)
+        self.queue.configure(accounts, models)
+        self.breakers.configure(config.jobs.breaker)
+        self._expect(self.snapshot)
+        self.metrics.reloaded(good=True, wall_s=self._clock.wall())
+        return fixed(self.config, config)
+
     def wrong(self) -> Mapping[str, str]:
         """Why no work is wanted just now; empty when it is."""
         return {"draining": "the gateway is shutting down"} if self.supervisor.draining else {}
@@ -188,31 +183,31 @@ class Gateway:
     # Paths.
 
     def _paths(self, app: web.Application) -> None:
-        config, prefix, openai = self.config, self.config.route_prefix, self.openai
-        relay = RelayHandler(self.relay, openai, prefix=f"{prefix}/v1")
+        config, prefix = self.config, self.config.route_prefix
+        relay = RelayHandler(
+            relay=self.relay,
+            spool=self.spool,
+            breakers=self.breakers,
+            metrics=self.metrics,
+            chance=self._chance,
+            prefix=prefix,
+        )
         answerer = Answerer(
             results=self.results,
             metrics=self.metrics,
             clock=self._clock,
-            public_url=config.public_base_url and config.public_base_url.rstrip("/").removesuffix(prefix),
             prefix=prefix,
             link_s=config.results.retention,
-            moderation_code=config.errors.moderation_code,
         )
         edits = ImageEdits(
-            rules=self.rules,
-            platforms=self.platforms,
             spool=self.spool,
             supervisor=self.supervisor,
             answerer=answerer,
             relay=relay,
-            uploads=config.uploads,
             metrics=self.metrics,
             clock=self._clock,
-            answer_within_s=config.jobs.answer_within,
         )
-        listed = [Listed(name, p.owner) for p in self.platforms.values() for name in (*p.models, *p.aliases)]
-        models = ModelsHandler(listed, self.relay, openai, prefix=f"{prefix}/v1")
+        models = ModelsHandler(relay)
         paths: tuple[tuple[str, str, str, Handler], ...] = (
             ("healthz", "GET HEAD", "/healthz", health.healthz),
             ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),
@@ -235,11 +230,10 @@ class Gateway:
         host, port = run.addresses[0][:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def _offer(self, name: str) -> Offer:
-        if (platform := self.platforms.get(name)) is None:
-            return Offer(name)
-        names = {model: model for model in platform.models} | dict(platform.aliases)
-        return Offer(name, platform.default_model, names, Terms(platform.defaults))
+    def _expect(self, snapshot: Snapshot) -> None:
+        for name, platform in snapshot.platforms.items():
+            self.metrics.expect(name, platform.models)
+            self.breakers.of(platform.account)
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)

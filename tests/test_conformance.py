@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -17,8 +18,9 @@ from pydantic import BaseModel
 
 import gateway.platforms
 from gateway.domain.edit import Edit
-from gateway.domain.errors import GatewayError, InvalidField
+from gateway.domain.errors import GatewayError, InvalidField, UnsupportedField
 from gateway.domain.outcome import Failed, Finished, Refused, Ticket, Unsure, Working
+from gateway.domain.size import Pixels
 from gateway.domain.target import JobTarget
 from gateway.platforms import registry
 from gateway.platforms.contract import Model, Plan, Platform
@@ -76,7 +78,11 @@ ANSWERS = st.builds(Answer, st.integers(100, 599), HEADERS.map(CIMultiDict), BOD
 
 
 def edit(n: int = 1) -> Edit:
-    return Edit("a fox", (MemoryBlob(),), n=n)
+    return Edit("a fox", (MemoryBlob(pixels=Pixels(512, 512)),), n=n)
+
+
+def generation(n: int = 1) -> Edit:
+    return Edit("a fox", (), n=n)
 
 
 def plan(platform: Platform, n: int = 1) -> Plan:
@@ -103,11 +109,16 @@ def test_the_same_files(platform: Platform) -> None:
 def test_the_table_of_models(platform: Platform) -> None:
     """Every name leads to a model, and every number makes sense."""
     assert platform.default_model in platform.models
+    assert platform.models[platform.default_model].edits
+    generating = [name for name, model in platform.models.items() if model.generates]
+    assert (platform.default_generation in generating) if generating else platform.default_generation is None
     assert set(platform.aliases.values()) <= set(platform.models)
     assert platform.name == "instance" and platform.account and platform.owner
     for name, model in platform.models.items():
         assert isinstance(model, Model) and model.name == name
-        assert model.max_images >= 1 and model.max_image_bytes > 0 and model.max_image_pixels > 0
+        assert model.edits or model.generates
+        assert (model.max_images >= 1) is model.edits
+        assert model.max_image_bytes > 0 and model.max_image_pixels > 0
         assert model.median_s > 0 and model.sigma > 0
         assert model.ceiling is None or 1 <= model.ceiling <= platform.max_active_tasks
 
@@ -116,14 +127,37 @@ def test_the_table_of_models(platform: Platform) -> None:
 @pytest.mark.parametrize("n", [1, 2, 10])
 def test_one_call_a_picture(platform: Platform, n: int) -> None:
     """As many calls as were asked for, for every model; nothing is decided by chance or by what came before."""
-    for model in platform.models:
-        target = JobTarget(platform.name, model)
-        asked = edit(n)
-        made = platform.plan(asked, target)
-        assert len(made.calls) == n
-        assert made.target == target
-        assert all(call.name == "submit" and call.url.startswith("https://") for call in made.calls)
-        assert platform.plan(asked, target) == made
+    for name, model in platform.models.items():
+        target = JobTarget(platform.name, name)
+        for asked in [edit(n)] * model.edits + [generation(n)] * model.generates:
+            made = platform.plan(asked, target)
+            assert len(made.calls) == n
+            assert made.target == target
+            assert all(call.name == "submit" and call.url.startswith("https://") for call in made.calls)
+            assert platform.plan(asked, target) == made
+
+
+@EVERY
+def test_what_a_model_cannot_do_is_said(platform: Platform) -> None:
+    """Pictures where it only generates, none where it only edits, a mask without its route's leave."""
+    for name, model in platform.models.items():
+        masked = replace(edit(), mask=MemoryBlob(pixels=Pixels(512, 512)))
+        impossible = [("model", edit())] * (not model.edits) + [("model", generation())] * (not model.generates)
+        impossible += [("mask", masked)] * (model.edits and not model.masks)
+        for param, asked in impossible:
+            with pytest.raises(UnsupportedField) as caught:
+                platform.plan(asked, JobTarget(platform.name, name))
+            assert caught.value.param == param
+
+
+@EVERY
+def test_what_a_call_reads_and_costs(platform: Platform) -> None:
+    """Limits count megapixels of every call, and credits where the vendor publishes a price."""
+    for name, model in platform.models.items():
+        for asked in [edit()] * model.edits + [generation()] * model.generates:
+            made = platform.plan(asked, JobTarget(platform.name, name))
+            assert made.megapixels > 0
+            assert made.credits is None or made.credits > 0
 
 
 def everything(call: Call) -> str:
@@ -164,9 +198,11 @@ def test_no_answer_raises(platform: Platform, answer: Answer) -> None:
 @given(extra=st.lists(st.tuples(TEXT, TEXT), max_size=3), model=st.none() | TEXT)
 def test_no_edit_raises_anything_else(platform: Platform, extra: list[tuple[str, str]], model: str | None) -> None:
     """A plan, or a refusal that names the field."""
-    asked = Edit("p", (MemoryBlob(),), model=model, asked=tuple(extra), extra=tuple(extra))
-    try:
-        named: str | None = str(len(platform.plan(asked, JobTarget(platform.name, platform.default_model)).calls))
-    except InvalidField as error:
-        named = error.param
-    assert named is not None
+    for name, kind in platform.models.items():
+        pictures = (MemoryBlob(pixels=Pixels(512, 512)),) if kind.edits else ()
+        asked = Edit("p", pictures, model=model, asked=tuple(extra), extra=tuple(extra))
+        try:
+            named: str | None = str(len(platform.plan(asked, JobTarget(platform.name, name)).calls))
+        except InvalidField as error:
+            named = error.param
+        assert named is not None

@@ -119,7 +119,10 @@ def finish(kept: Collected, gateway: Gateway, book: Logbook, scrape: str) -> Non
     kept.add("metrics", scrape)
     kept.add("configuration", repr(gateway.config) + str(gateway.config) + show(gateway.config))
     kept.add("configuration as JSON", gateway.config.model_dump_json())
-    kept.add("objects", repr([vars(gateway), vars(gateway.supervisor), list(map(vars_of, gateway.platforms.values()))]))
+    kept.add(
+        "objects",
+        repr([vars(gateway), vars(gateway.supervisor), list(map(vars_of, gateway.snapshot.platforms.values()))]),
+    )
     kept.check()
 
 
@@ -277,12 +280,12 @@ async def test_values_do_not_show_themselves(bfl: Emulator, start_gateway: Start
         signature={"secrets": [SIGNING]},
     )
     kept = Collected()
-    assert gateway.openai is not None
+    (openai,) = gateway.snapshot.relays.values()
     for thing in (
         gateway.config,
         gateway.door,
         copy.deepcopy(gateway.config),
-        gateway.openai.next_key(),
+        openai.next_key(),
         gateway.config.platforms,
     ):
         kept.add(type(thing).__name__, f"{thing!r} {thing!s} {thing}")

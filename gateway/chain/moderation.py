@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from gateway.chain.errors import answer
 from gateway.domain.errors import Moderated
+from gateway.handlers.keys import SNAPSHOT
 
 
-def moderation(code: str) -> Middleware:
-    """`code` is what a moderated request is called in answers."""
-
-    @web.middleware
-    async def moderation(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except Moderated as refusal:
-            return answer(request, refusal, code)
-
-    return moderation
+@web.middleware
+async def moderation(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Moderated as refusal:
+        return answer(request, refusal, request[SNAPSHOT].moderation_code)

@@ -10,18 +10,20 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.chain.errors import NO_ANSWER
 from gateway.dialects.openai import ratelimit
-from gateway.handlers.keys import CALLER, STORY, Story
+from gateway.domain.notes import header
+from gateway.handlers.keys import CALLER, SNAPSHOT, STORY, Snapshot, Story
 from gateway.telemetry.catalogue import STEPS
 
 log = structlog.get_logger("gateway.access")
 
 
-def story(now: Callable[[], float], new_id: Callable[[], str]) -> Middleware:
-    """`now` is monotonic; `new_id` makes request ids."""
+def story(now: Callable[[], float], new_id: Callable[[], str], snapshot: Callable[[], Snapshot]) -> Middleware:
+    """`now` is monotonic; `new_id` makes request ids; `snapshot` is what is in force, which the request then keeps."""
 
     @web.middleware
     async def story(request: web.Request, handler: Handler) -> web.StreamResponse:
         started, status = now(), NO_ANSWER
+        request[SNAPSHOT] = snapshot()
         resource = request.match_info.route.resource
         told = request[STORY] = Story(id=new_id(), route=(resource and resource.name) or "unmatched")
         try:
@@ -43,6 +45,7 @@ def story(now: Callable[[], float], new_id: Callable[[], str]) -> Middleware:
                 model=told.model,
                 job=told.job,
                 replayed=told.replayed,
+                **({"attempts": told.attempts} if len(told.attempts) > 1 else {}),
                 seconds=round(now() - started, 4),
                 steps={word: round(spent, 4) for word, spent in told.steps.items()},
                 **told.facts,
@@ -67,7 +70,11 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
         return
     headers["x-request-id"] = told.id
     if told.platform != "-":
-        headers["x-gateway-platform"] = told.platform if told.model == "-" else f"{told.platform}/{told.model}"
+        headers["x-gateway-platform"] = told.target
+    if len(told.attempts) > 1:
+        headers["x-gateway-attempts"] = ", ".join(told.attempts)
+    if said := header(told.notes):
+        headers["x-gateway-translation"] = said
     if told.job is not None:
         headers["x-job-id"] = told.job
     if told.replayed:

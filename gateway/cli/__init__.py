@@ -12,6 +12,7 @@ COMMANDS = {
     "serve": "Run the gateway.",
     "config": "Check, show or describe the configuration.",
     "doctor": "Say what keeps the gateway from working, and what to do about it.",
+    "route": "Say where a request would go, and why.",
     "keys": "Make, list and check clients' keys.",
     "edit": "Edit a picture through a gateway.",
     "emulate": "Run the embedded Black Forest Labs emulator.",

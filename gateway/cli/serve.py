@@ -16,6 +16,8 @@ import uvloop
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
 from gateway.cli.config import config_option, read_config
+from gateway.cli.reload import Reloader
+from gateway.config.load import resolve
 from gateway.config.schema import Config
 from gateway.telemetry import logs
 from gateway.telemetry.writer import LineWriter
@@ -41,7 +43,7 @@ def serve(path: Path | None, host: str | None, port: str | None, emulator: bool)
     options = {name: value for name, value in (("--host", host), ("--port", port)) if value is not None}
     emulate = emulator and not os.environ.get("BFL_API_KEY", "").strip()
     with LineWriter(sys.stderr.fileno()) as lines:
-        uvloop.run(_emulated(path, options, lines) if emulate else _run(read_config(path, options).config, lines))
+        uvloop.run(_emulated(path, options, lines) if emulate else _run(path, options, lines))
 
 
 async def _emulated(path: Path | None, options: dict[str, str], lines: LineWriter) -> None:
@@ -50,11 +52,19 @@ async def _emulated(path: Path | None, options: dict[str, str], lines: LineWrite
     async with Emulator() as bfl:
         os.environ |= {"BFL_API_KEY": EMULATOR_KEY, "BFL_BASE_URL": bfl.api_url}
         click.echo(f"  BFL emulator  {bfl.api_url}   (makes pictures up; set BFL_API_KEY for the real service)")
-        await _run(read_config(path, options).config, lines)
+        await _run(path, options, lines)
 
 
-async def _run(config: Config, lines: LineWriter) -> None:
-    logs.configure(config.secrets(), stream=lines)
+async def _run(path: Path | None, options: dict[str, str], lines: LineWriter) -> None:
+    known: set[str] = set()
+
+    def learn(config: Config) -> None:
+        # A key that was replaced may still be on its way through a running job.
+        known.update(config.secrets())
+        logs.configure(known, stream=lines)
+
+    config = read_config(path, options).config
+    learn(config)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for name in SIGNALS:
         loop.add_signal_handler(name, stop.set)
@@ -63,8 +73,14 @@ async def _run(config: Config, lines: LineWriter) -> None:
             gateway = await stack.enter_async_context(Gateway(config))
         except OSError as error:
             raise click.ClickException(f"cannot start: {error}") from None
+        reloader = Reloader(gateway, lambda: resolve(Config, path, os.environ, options=options).config, learn)
+        stack.push_async_callback(reloader.close)
+        loop.add_signal_handler(signal.SIGHUP, reloader.soon, "SIGHUP")
+        if path is not None:
+            reloader.watch(path)
         _greet(gateway)
         await stop.wait()
+        loop.remove_signal_handler(signal.SIGHUP)
         for name in SIGNALS:
             loop.remove_signal_handler(name)
         log.info("draining", limit_seconds=config.jobs.drain)

@@ -35,8 +35,15 @@ class Complaints:
         return [*self._problems, *unfit]
 
     def add(self, error: ErrorDetails) -> None:
-        """One of pydantic's. A validator may point further down: `ctx["path"]`, relative to where it runs."""
+        """
+        One of pydantic's. A validator may point further down: `ctx["path"]`, relative to where it runs; or tell several
+        at once: `ctx["problems"]`, pairs of such a path and a text.
+        """
         kind, loc, context = error["type"], error["loc"], error.get("ctx", {})
+        if "problems" in context:
+            for below, text in context["problems"]:
+                self._wrong(*self._locate((*loc, *below)), kind, text)
+            return
         if kind == "missing":
             path, _ = self._locate(loc[:-1])
             self._missing(path, (*path, loc[-1]), "is required")

@@ -20,13 +20,17 @@ from typing import Final
 from gateway.config.document import Document
 from gateway.config.problem import KeyPath, Place, problem
 
-PLATFORM_NAMES: Final[Mapping[str, str]] = {
-    "flux1_kontext": "bfl",
+EDITS: Final[Mapping[str, str]] = {
+    "flux1_kontext": "bfl/flux-kontext-pro",
+    # It makes pictures from text only; edits are left to the platform's default.
     "flux1_1": "bfl",
     "openai": "openai",
     "dalle3": "openai",
 }
-"""What IMAGE_EDIT_PLATFORM and IMAGE_GEN_PLATFORM may name → the platform's id, which is also its kind."""
+"""What IMAGE_EDIT_PLATFORM may name → an entry of `routes.edits`; a platform's id is also its kind."""
+
+GENERATIONS: Final[Mapping[str, str]] = {**EDITS, "flux1_1": "bfl/flux-pro-1.1"}
+"""The same for IMAGE_GEN_PLATFORM and `routes.generations`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +98,20 @@ def _port(text: str) -> str:
     return text
 
 
-def _platform_ids(text: str) -> list[str]:
-    names = [name for name in re.split(r"[,\s]+", text.lower()) if name]
-    unknown = ", ".join(ascii(name) for name in names if name not in PLATFORM_NAMES)
-    if unknown or not names:
-        raise ValueError(f"unknown platform {unknown or ascii(text)}; valid names: {', '.join(PLATFORM_NAMES)}")
-    return list(dict.fromkeys(PLATFORM_NAMES[name] for name in names))
+def _entries(names: Mapping[str, str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        words = [word for word in re.split(r"[,\s]+", text.lower()) if word]
+        unknown = ", ".join(ascii(word) for word in words if word not in names)
+        if unknown or not words:
+            raise ValueError(f"unknown platform {unknown or ascii(text)}; valid names: {', '.join(names)}")
+        return list(dict.fromkeys(names[word] for word in words))
+
+    return parse
 
 
-def _platform_kinds(ids: object) -> Mapping[KeyPath, object]:
-    assert isinstance(ids, list)
-    return {("platforms", id_, "kind"): id_ for id_ in ids}
+def _platform_kinds(entries: object) -> Mapping[KeyPath, object]:
+    assert isinstance(entries, list)
+    return {("platforms", id_, "kind"): id_ for id_ in (entry.partition("/")[0] for entry in entries)}
 
 
 def _words(text: str) -> list[str]:
@@ -140,11 +147,13 @@ ENVIRONMENT: Final = (
         str.split,
         beside=lambda _: _platform_kinds(["openai"]),
     ),
-    Variable("IMAGE_EDIT_PLATFORM", ("routes", "edits"), _platform_ids, _platform_kinds),
-    Variable("IMAGE_GEN_PLATFORM", ("routes", "generations"), _platform_ids, _platform_kinds),
+    Variable("IMAGE_EDIT_PLATFORM", ("routes", "edits"), _entries(EDITS), _platform_kinds),
+    Variable("IMAGE_GEN_PLATFORM", ("routes", "generations"), _entries(GENERATIONS), _platform_kinds),
     Variable("BFL_BASE_URL", ("platforms", "bfl", "base_url")),
     Variable("BFL_MAX_ACTIVE_TASKS", ("platforms", "bfl", "max_active_tasks")),
     Variable("OPENAI_BASE_URL", ("platforms", "openai", "base_url")),
+    Variable("OPENAI_IMAGE_MODEL", ("platforms", "openai", "image_model")),
+    Variable("OPENAI_IMAGE_MODEL_FALLBACK", ("platforms", "openai", "image_model_fallback")),
     Variable("GATEWAY_MEMORY_BUDGET", ("memory", "budget")),
     Variable("GATEWAY_STATE_DIR", ("state_dir",)),
 )

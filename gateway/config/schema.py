@@ -11,11 +11,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from gateway.chain.settings import AuthSettings, ClientSettings, ErrorSettings, SignatureSettings
+from gateway.config.routes import check_routes
 from gateway.domain.egress import read_proxy
 from gateway.domain.hosts import is_loopback
 from gateway.domain.secret import Secret
 from gateway.domain.settings import BaseUrl, Settings
 from gateway.handlers.settings import UploadSettings
+from gateway.imaging.settings import ImagingSettings
 from gateway.jobs.settings import JobSettings
 from gateway.platforms.bfl.settings import BflSettings
 from gateway.platforms.openai.settings import OpenAiSettings
@@ -32,7 +34,8 @@ def _trusting(platform: P) -> P:
         try:
             load_authorities(platform.ca_file)
         except NoAuthorities as error:
-            raise _wrong(str(error), "ca_file") from None
+            context = {"text": str(error), "path": ("ca_file",)}
+            raise PydanticCustomError("inconsistent", "{text}", context) from None
     return platform
 
 
@@ -84,6 +87,7 @@ class Config(Settings):
     routes: RouteSettings = Field(default_factory=RouteSettings)
     uploads: UploadSettings = Field(default_factory=UploadSettings)
     memory: MemorySettings = Field(default_factory=MemorySettings)
+    imaging: ImagingSettings = Field(default_factory=ImagingSettings)
     results: ResultSettings = Field(default_factory=ResultSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     errors: ErrorSettings = Field(default_factory=ErrorSettings)
@@ -91,36 +95,22 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        known = ", ".join(self.platforms) or "none"
-        for index, name in enumerate(self.routes.edits):
-            if name not in self.platforms:
-                raise _wrong(f"no platform is called {name!r}; configured are: {known}", "routes", "edits", index)
-        for index, name in enumerate(self.routes.generations):
-            if name not in self.platforms:
-                raise _wrong(f"no platform is called {name!r}; configured are: {known}", "routes", "generations", index)
-            if self.platforms[name].kind != "openai":
-                raise _wrong(f"{name} serves edits only", "routes", "generations", index)
-        relays = [name for name, platform in self.platforms.items() if platform.kind == "openai"]
-        if len(relays) > 1:
-            raise _wrong(
-                f"only one platform of kind openai is relayed to, and {relays[0]} is one", "platforms", relays[1]
-            )
+        problems = list(check_routes(self.platforms, self.routes))
         if not self.auth.keys and not is_loopback(self.listen.host):
-            raise _wrong(
+            text = (
                 f"{self.listen.host} can be reached by others, and no key is configured. Set FORWARD_KEY or auth.keys "
-                "(`gateway keys new` makes one), or listen on 127.0.0.1.",
-                "listen",
-                "host",
+                "(`gateway keys new` makes one), or listen on 127.0.0.1."
             )
+            problems.append((("listen", "host"), text))
+        if problems:
+            # All of them at once, each told at its own place by `Complaints`.
+            text = "; ".join(text for _, text in problems)
+            raise PydanticCustomError("inconsistent", "{text}", {"text": text, "problems": problems})
         return self
 
     def secrets(self) -> list[str]:
         """Every secret in plain text, for the log's redactor."""
         return list(_secrets(self))
-
-
-def _wrong(text: str, *path: str | int) -> PydanticCustomError:
-    return PydanticCustomError("inconsistent", "{text}", {"text": text, "path": path})
 
 
 def _secrets(value: Any) -> Iterator[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from gateway.domain.errors import InvalidField
 
+_NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -13,6 +16,13 @@ def read_whole(text: str, param: str, lowest: int, highest: int) -> int:
     if digits.isascii() and digits.isdigit() and len(digits) <= 19 and lowest <= int(text) <= highest:
         return int(text)
     raise InvalidField(f"{param} is a whole number from {lowest} to {highest}.", param=param)
+
+
+def read_number(text: str, param: str, lowest: float, highest: float) -> float:
+    """A number in decimal, with a point if need be. Raises: InvalidField."""
+    if _NUMBER.fullmatch(text) and lowest <= float(text) <= highest:
+        return float(text)
+    raise InvalidField(f"{param} is a number from {lowest:g} to {highest:g}.", param=param)
 
 
 def read_truth(text: str, param: str) -> bool:

@@ -78,7 +78,9 @@ def sample(task: Task, link: str | None) -> dict[str, Any]:
 
 def rewritten(task: Task) -> str:
     """The prompt that was worked with: longer than the client's when upsampling ran."""
-    return f"{task.prompt}, in fine detail" if task.fields.get("prompt_upsampling") is True else task.prompt
+    told = not task.fields["disable_pup"] if "disable_pup" in task.fields else task.fields.get("prompt_upsampling")
+    upsampled = task.model.upsamples if told is None else told
+    return f"{task.prompt}, in fine detail" if upsampled else task.prompt
 
 
 def ended(task: Task, ending: Ending, facts: dict[str, Any] | None) -> dict[str, Any]:

@@ -49,12 +49,12 @@ def is_data_uri(text: str) -> bool:
     return text[:5].lower() == "data:"
 
 
-def read(field: str, text: str) -> Source:
+def read(field: str, text: str, *, min_side: int = 1, max_pixels: int = MAX_PIXELS) -> Source:
     """
     One picture from its string.
 
     Raises:
-        BadInput: a link, no base64, no picture, or above the vendor's limits.
+        BadInput: a link, no base64, no picture, or outside of the model's limits.
     """
     if text[:8].lower().startswith(("http://", "https://")):
         raise BadInput("Could not fetch the image from the given URL")
@@ -64,6 +64,8 @@ def read(field: str, text: str) -> Source:
             size = picture.size
     except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as why:
         raise BadInput(CORRUPTED) from why
-    if len(data) > MAX_BYTES or size[0] * size[1] > MAX_PIXELS:
-        raise BadInput("Image input is too large: at most 20 MB and 20 megapixels")
+    if len(data) > MAX_BYTES or size[0] * size[1] > max_pixels:
+        raise BadInput(f"Image input is too large: at most 20 MB and {max_pixels // 1_000_000} megapixels")
+    if min(size) < min_side:
+        raise BadInput(f"Image input is too small: at least {min_side} pixels a side")
     return Source(field, data, size)

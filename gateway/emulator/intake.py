@@ -67,7 +67,9 @@ def examine(model: Model, raw: bytes, content_type: str) -> Submission:
     sources: list[Source] = []
     mask, problem = None, None
     try:
-        sources = [inputs.read(name, text) for name, text in found]
+        sources = [
+            inputs.read(name, text, min_side=model.min_side, max_pixels=model.max_pixels) for name, text in found
+        ]
         mask = inputs.read("mask", mask_text) if mask_text else None
     except BadInput as why:
         problem = str(why)
@@ -83,7 +85,7 @@ def examine(model: Model, raw: bytes, content_type: str) -> Submission:
         problem=problem,
         ignored=tuple(name for name in body if name not in model.schema.model_fields),
         nulls=tuple(name for name, value in body.items() if value is None),
-        data_uris=sum(inputs.is_data_uri(text) for _, text in found),
+        data_uris=sum(inputs.is_data_uri(text) for _, text in [*found, ("mask", mask_text or "")]),
     )
 
 

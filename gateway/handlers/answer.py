@@ -15,7 +15,7 @@ from gateway.domain.errors import AnswerOverdue, GatewayError, InvalidField, Mod
 from gateway.domain.hosts import names_loopback
 from gateway.domain.notes import Fate, Note, header
 from gateway.handlers import respond
-from gateway.handlers.keys import STORY, Story
+from gateway.handlers.keys import SNAPSHOT, STORY, Story
 from gateway.jobs.clock import Clock
 from gateway.jobs.job import Result, worst
 from gateway.jobs.supervisor import JobHandle
@@ -31,18 +31,14 @@ BEGIN_WITHIN_S = 15.0
 @dataclass(frozen=True, slots=True)
 class Answerer:
     """
-    `public_url` is where clients reach the gateway, None when it was not configured; `prefix` comes before every path.
-
-    Neither ends in a slash.
+    `prefix` comes before every path; it ends in no slash.
     """
 
     results: Results
     metrics: Catalogue
     clock: Clock
-    public_url: str | None
     prefix: str
     link_s: float
-    moderation_code: str
 
     def check_links(self, request: web.Request) -> None:
         """Raises: InvalidField when no link could be made that leads here."""
@@ -152,7 +148,7 @@ class Answerer:
         elif not sent:
             fault = worst(errors)
             told.fail(fault)
-            code = self.moderation_code if isinstance(fault, Moderated) else None
+            code = request[SNAPSHOT].moderation_code if isinstance(fault, Moderated) else None
             await response.write(events.failure(fault, code))
         return handle.job.finished
 
@@ -177,8 +173,8 @@ class Answerer:
         return pictures, errors
 
     def _base(self, request: web.Request) -> str:
-        if self.public_url is not None:
-            return self.public_url + self.prefix
+        if (public := request[SNAPSHOT].public_url) is not None:
+            return public + self.prefix
         host = request.headers.get("Host", "")
         if names_loopback(host):
             return f"http://{host}{self.prefix}"

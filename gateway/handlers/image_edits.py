@@ -6,8 +6,8 @@ The handler may be cancelled with its client at any point; the job it started li
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -17,18 +17,16 @@ from gateway.domain.edit import Edit, ResponseFormat
 from gateway.domain.errors import InvalidField, MethodNotAllowed, PlatformNotConfigured
 from gateway.domain.target import JobTarget, RelayTarget
 from gateway.handlers.answer import Answerer
-from gateway.handlers.hold import hold, is_form
-from gateway.handlers.keys import CALLER, CANDIDATES, STORY
-from gateway.handlers.receive import Limits, receive
+from gateway.handlers.hold import can_hold, hold
+from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY, Snapshot
+from gateway.handlers.receive import Limits, receive_any
 from gateway.handlers.relay import RelayHandler
-from gateway.handlers.settings import UploadSettings
 from gateway.jobs.clock import Clock
 from gateway.jobs.fingerprint import fingerprint
 from gateway.jobs.job import Order
 from gateway.jobs.supervisor import JobHandle, Supervisor
-from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose
-from gateway.routing.rules import Facts, Rules
+from gateway.routing.facts import Facts
 from gateway.stores.contract import ReplySpec
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
@@ -41,53 +39,51 @@ KEY_LONGEST = 255
 class ImageEdits:
     """The handler and its collaborators."""
 
-    rules: Rules
-    platforms: Mapping[str, Platform]
     spool: Spool
     supervisor: Supervisor
     answerer: Answerer
     relay: RelayHandler
-    uploads: UploadSettings
     metrics: Catalogue
     clock: Clock
-    answer_within_s: float
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if request.method != "POST":
             raise MethodNotAllowed(f"{request.method} is not allowed here; allowed: POST.", allowed=("POST",))
         began, told, candidates = self.clock.now(), request[STORY], request[CANDIDATES]
+        snapshot = request[SNAPSHOT]
         jobs = [target for target in candidates if isinstance(target, JobTarget)]
         if not candidates:
             raise PlatformNotConfigured(
                 "No platform serves this path: set BFL_API_KEY for FLUX.1 Kontext, or OPENAI_API_KEY to relay it."
             )
         undecided = len(jobs) < len(candidates)
-        if not jobs or (undecided and not is_form(request)):
+        if not jobs or (undecided and not can_hold(request)):
             return await self.relay(request)
         key = idempotency_key(request)
         told.platform, told.model = jobs[0].platform, jobs[0].model
         if not undecided:
-            self.supervisor.admit(self.platforms[jobs[0].platform], jobs[0].model, 1, self.answer_within_s)
+            self.supervisor.admit(snapshot.platforms[jobs[0].platform], jobs[0].model, 1, snapshot.answer_within_s)
         told.steps["admit"] = self.clock.now() - began
 
         started = self.clock.now()
         if undecided:
-            held = await hold(request, self.spool, self.uploads.pace)
+            held = await hold(request, self.spool, snapshot.uploads.pace)
             try:
-                target = choose(self.rules, Facts(told.route, held.model, read=True))[0]
+                facts = request[FACTS]
+                target = choose(snapshot.rules, replace(facts, model=facts.model or held.seen.model, read=True))[0]
                 if isinstance(target, RelayTarget):
                     told.steps["read"] = self.clock.now() - started
-                    return await self.relay(request, body=held.raw)
-                received = await held.read(self._limits([target]))
+                    return await self.relay.pass_on(request, target, held=held)
+                received = await held.read(_limits(snapshot, [target]))
             finally:
                 held.release()
         else:
-            received = await receive(request, self.spool, self._limits(jobs))
+            received = await receive_any(request, self.spool, _limits(snapshot, jobs), "edit")
         told.steps["read"] = self.clock.now() - started
         self.metrics.image_bytes("received").inc(sum(blob.length for blob in received.blobs))
         try:
             edit = read_edit(received.form)
-            target = choose(self.rules, Facts(told.route, edit.model, read=True))[0]
+            target = choose(snapshot.rules, facts_of(request[FACTS], edit))[0]
             assert isinstance(target, JobTarget)
             order = self._order(request, edit, target, key, began)
         except BaseException:
@@ -96,17 +92,9 @@ class ImageEdits:
         handle = await self.supervisor.start(order)
         return await self._answer(request, edit, handle, order.deadline)
 
-    def _limits(self, targets: Sequence[JobTarget]) -> Limits:
-        """The widest reachable model's numbers, within the operator's own."""
-        models = [self.platforms[target.platform].models[target.model] for target in targets]
-        return self.uploads.limits(
-            images=max(model.max_images for model in models),
-            image_bytes=max(model.max_image_bytes for model in models),
-            image_pixels=max(model.max_image_pixels for model in models),
-        )
-
     def _order(self, request: web.Request, edit: Edit, target: JobTarget, key: str | None, began: float) -> Order:
-        platform, told = self.platforms[target.platform], request[STORY]
+        snapshot, told = request[SNAPSHOT], request[STORY]
+        platform = snapshot.platforms[target.platform]
         told.platform, told.model = platform.name, target.model
         plan = platform.plan(edit, target)
         for note in plan.notes:
@@ -126,7 +114,7 @@ class ImageEdits:
             inputs=[image for image in edit.images if not isinstance(image, Link)],
             began=began,
             # From here, not from the first byte: a slow upload is the client's own time.
-            deadline=self.clock.now() + self.answer_within_s,
+            deadline=self.clock.now() + snapshot.answer_within_s,
         )
 
     async def _answer(self, request: web.Request, edit: Edit, handle: JobHandle, deadline: float) -> web.StreamResponse:
@@ -136,6 +124,32 @@ class ImageEdits:
         finally:
             # After a complete delivery this does nothing.
             handle.abandon()
+
+
+def _limits(snapshot: Snapshot, targets: Sequence[JobTarget]) -> Limits:
+    """The widest reachable model's numbers, within the operator's own."""
+    models = [snapshot.platforms[target.platform].models[target.model] for target in targets]
+    return snapshot.uploads.limits(
+        images=max(model.max_images for model in models),
+        image_bytes=max(model.max_image_bytes for model in models),
+        image_pixels=max(model.max_image_pixels for model in models),
+    )
+
+
+def facts_of(facts: Facts, edit: Edit) -> Facts:
+    """
+    What is known once the body is read; a picture that is only linked to has no size yet. A deployment of Azure's in
+    the path stands over the field.
+    """
+    return replace(
+        facts,
+        model=facts.model or edit.model,
+        read=True,
+        n=edit.n,
+        images=len(edit.images),
+        mask=edit.mask is not None,
+        pixels=max((image.pixels.count for image in edit.images if not isinstance(image, Link)), default=0),
+    )
 
 
 def idempotency_key(request: web.Request) -> str | None:

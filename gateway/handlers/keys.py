@@ -9,12 +9,13 @@ from aiohttp import web
 
 from gateway.domain.caller import Caller
 from gateway.domain.errors import GatewayError, LimitReached, Moderated
+from gateway.domain.notes import Note
 from gateway.domain.target import Target
 from gateway.domain.window import Window
 from gateway.handlers.settings import UploadSettings
 from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
-from gateway.routing.rules import Rules
+from gateway.routing.rules import Facts, Rules
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class Story:
 
     `steps` are seconds by step word; `outcome` is `ok`, `moderated`, `client_gone` or an error's code; `job` is the id
     of the job that was worked or joined, `replayed` when it had ended before; `facts` are further log fields.
+    `attempts` are the targets so far, each failed one with its code; `notes` what became of a relayed request's fields.
     `windows` tells how the caller's limits stand that the request has touched.
     """
 
@@ -37,6 +39,13 @@ class Story:
     steps: dict[str, float] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
+    attempts: list[str] = field(default_factory=list)
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """Platform and model, as answers name them."""
+        return self.platform if self.model == "-" else f"{self.platform}/{self.model}"
 
     def fail(self, fault: GatewayError) -> None:
         """What the client is told instead of a picture."""
@@ -68,4 +77,5 @@ class Snapshot:
 SNAPSHOT = web.RequestKey("snapshot", Snapshot)
 STORY = web.RequestKey("story", Story)
 CALLER = web.RequestKey("caller", Caller)
+FACTS = web.RequestKey("facts", Facts)
 CANDIDATES = web.RequestKey("candidates", tuple[Target, ...])

@@ -38,13 +38,15 @@ class Part:
 
 
 def read_boundary(headers: CIMultiDictProxy[str]) -> str:
+    """Raises: as `boundary_in`."""
+    return boundary_in(headers.get(hdrs.CONTENT_TYPE, ""))
+
+
+def boundary_in(content_type: str) -> str:
     """Raises: UnsupportedMedia for another type, InvalidMultipart without one legal boundary."""
-    content_type = headers.get(hdrs.CONTENT_TYPE, "")
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type == "application/json":
-        raise UnsupportedMedia("JSON edits are not taken yet; send the request as multipart/form-data.")
     if media_type != "multipart/form-data":
-        raise UnsupportedMedia("The Content-Type of an edit is multipart/form-data.")
+        raise UnsupportedMedia("The Content-Type of an edit is multipart/form-data or application/json.")
     found = _BOUNDARY.findall(content_type)
     if len(found) != 1:
         raise InvalidMultipart("The Content-Type multipart/form-data needs one boundary.")
@@ -72,6 +74,8 @@ class Parts:
 
         Raises: InvalidMultipart.
         """
+        if not chunk:  # would tell the parser that the body is over
+            return
         if self._held is not None:
             chunk = self._held + chunk
             if len(chunk) < len(self._opening) + 2:

@@ -55,23 +55,36 @@ class TextPart:
 
 
 class PicturePart:
-    """The `count`th picture of its kind (`image`, `mask`, …), sniffed and measured on its way into the spool."""
+    """
+    A picture, sniffed and measured on its way into the spool.
 
-    def __init__(self, part: Part, kind: str, count: int, writer: BlobWriter, limits: PictureLimits) -> None:
-        self.name = part.name
-        self._param = (kind if count == 1 else f"{kind}[{count - 1}]")[:64]
-        self._called = f"image {count}" if kind == "image" else self._param
-        self._declared = part.has_filename or (part.media_type or "").startswith("image/")
+    `param` is the client's name for it, `called` what error texts call it; `declared` is True when the client itself
+    says that these bytes are a file.
+    """
+
+    def __init__(
+        self, name: str, param: str, called: str, writer: BlobWriter, limits: PictureLimits, *, declared: bool = True
+    ) -> None:
+        self.name, self.param = name, param
+        self._called, self._declared = called, declared
         self._writer, self._limits = writer, limits
         self._prober = Prober()
         self._head = b""
         self._measured = False
 
+    @classmethod
+    def of(cls, part: Part, kind: str, count: int, writer: BlobWriter, limits: PictureLimits) -> PicturePart:
+        """The `count`th picture of its kind (`image`, `mask`, …) in a form."""
+        param = (kind if count == 1 else f"{kind}[{count - 1}]")[:64]
+        called = f"image {count}" if kind == "image" else param
+        declared = part.has_filename or (part.media_type or "").startswith("image/")
+        return cls(part.name, param, called, writer, limits, declared=declared)
+
     async def write(self, chunk: bytes) -> None:
         """Raises: TooLarge, ImageTooLarge, UnsupportedImage, InvalidImage, InvalidType, OutOfRoom."""
         if self._writer.length + len(chunk) > self._limits.image_bytes:
             raise TooLarge(
-                f"{self._called} is larger than the {self._limits.image_bytes} bytes allowed.", param=self._param
+                f"{self._called} is larger than the {self._limits.image_bytes} bytes allowed.", param=self.param
             )
         if len(self._head) < HEAD_BYTES:
             self._head += chunk[:HEAD_BYTES]
@@ -101,18 +114,18 @@ class PicturePart:
         if found.width * found.height > self._limits.image_pixels:
             raise ImageTooLarge(
                 f"{self._called} has {found.width} × {found.height} pixels; {self._limits.image_pixels} are allowed.",
-                param=self._param,
+                param=self.param,
             )
 
     def _refuse(self, fault: NotAnImage) -> NoReturn:
         known = foreign(self._head)
         if not self._declared and known in (None, "a data URL", "base64 text"):
             raise InvalidType(
-                f"Invalid type for '{self._param}': expected a file, but got text instead.", param=self._param
+                f"Invalid type for '{self.param}': expected a file, but got text instead.", param=self.param
             )
         if known:
             raise UnsupportedImage(
                 f"{self._called} is not usable: the file is {known}. Supported formats are png, jpeg and webp.",
-                param=self._param,
+                param=self.param,
             )
-        raise InvalidImage(f"{self._called} is not usable: {fault}.", param=self._param)
+        raise InvalidImage(f"{self._called} is not usable: {fault}.", param=self.param)

@@ -4,49 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from gateway.dialects.openai.form import PICTURE, Form
-from gateway.domain.errors import InvalidField, InvalidMultipart, TooLarge
-from gateway.handlers.body import Body, Pace
+from gateway.domain.errors import InvalidField, TooLarge, UnsupportedMedia
+from gateway.handlers.json_body import receive_json
 from gateway.handlers.multipart import Part, Parts, read_boundary
 from gateway.handlers.parts import PicturePart, TextPart
+from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Room, Spool
 
-# Text fields, part headers and boundaries, all together.
-SLACK_BYTES = 1024 * 1024
+__all__ = ["SLACK_BYTES", "Limits", "Received", "open_body", "receive", "receive_any", "take_in"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one upload may weigh; `image_pixels` is width × height of one picture, `text_bytes` one text field."""
+async def receive_any(request: web.BaseRequest, spool: Spool, limits: Limits, purpose: Purpose) -> Received:
+    """
+    Read a request in whichever form it is sent: JSON, or an edit as multipart/form-data.
 
-    image_bytes: int
-    images: int
-    image_pixels: int
-    parts: int = 64
-    text_bytes: int = 128 * 1024
-    pace: Pace = field(default=Pace())
-
-    @property
-    def total_bytes(self) -> int:
-        return self.images * self.image_bytes + SLACK_BYTES
+    Raises: as `receive` and `receive_json`.
+    """
+    if is_json(request):
+        return await receive_json(request, spool, limits, purpose)
+    if purpose == "generation":
+        raise UnsupportedMedia("The Content-Type of a generation is application/json.")
+    return await receive(request, spool, limits)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What came. `blobs` are the pictures of `form`; whoever takes them over releases each."""
-
-    form: Form
-    blobs: tuple[SpooledBlob, ...]
-
-    def release(self) -> None:
-        """Let everything go."""
-        for blob in self.blobs:
-            blob.release()
+def is_json(request: web.BaseRequest) -> bool:
+    """True for application/json, whatever parameters follow."""
+    return request.content_type == "application/json"
 
 
 async def receive(request: web.BaseRequest, spool: Spool, limits: Limits) -> Received:
@@ -73,14 +61,6 @@ async def take_in(pieces: AsyncIterator[bytes], boundary: str, room: Room, limit
         raise
     finally:
         room.close()
-
-
-def open_body(request: web.BaseRequest, most: int, pace: Pace) -> Body:
-    """Raises: UnsupportedMedia, ExpectationFailed, TooLarge, InvalidMultipart; nothing has been read then."""
-    body = Body(request, most, pace)
-    if not request.body_exists or body.length == 0:
-        raise InvalidMultipart("The request has no body.")
-    return body
 
 
 class _Intake:
@@ -123,7 +103,7 @@ class _Intake:
         count = self._counts[kind] = self._counts.get(kind, 0) + 1
         if kind == "image" and count > self._limits.images:
             raise InvalidField(f"At most {self._limits.images} images are taken; the request has more.", param="image")
-        return PicturePart(part, kind, count, BlobWriter(self._room), self._limits)
+        return PicturePart.of(part, kind, count, BlobWriter(self._room), self._limits)
 
     async def _end(self) -> None:
         if isinstance(self._open, TextPart):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from gateway.domain.blob import Blob
 from gateway.domain.errors import (
+    GatewayError,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
@@ -15,11 +19,20 @@ from gateway.domain.errors import (
     PlatformBusy,
     PlatformError,
     PlatformNotConfigured,
+    PlatformOutOfCredits,
 )
+from gateway.domain.notes import Fate, Note
+from gateway.domain.target import RelayTarget, Target
+from gateway.handlers.attempts import first_able
 from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
-from gateway.handlers.keys import STORY
-from gateway.platforms.openai import OpenAi
+from gateway.handlers.hold import Held, can_hold, hold
+from gateway.handlers.keys import CANDIDATES, FACTS, SNAPSHOT, STORY
+from gateway.jobs.breaker import Breakers, Verdict
+from gateway.platforms.openai.rewrite import rewrite
+from gateway.routing.choose import choose
+from gateway.stores.spool import Spool
+from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.relay import Relay
 
 # A segment of one or two dots in any spelling a server on the way might undo, `%252e` and `..;x` included.
@@ -27,45 +40,112 @@ _SLASH = r"[/\\]|%(?:25)*(?:2f|5c)"
 _DOTS = re.compile(rf"(?:^|{_SLASH})(?:\.|%(?:25)*2e){{1,2}}(?=$|;|%(?:25)*3b|{_SLASH})", re.IGNORECASE)
 # A request may name the whole address; its host means nothing here: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+# Azure's spellings: https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
+_DEPLOYMENT = re.compile(r"/openai/deployments/[^/?#]+(?=/images/)")
 
 # TRACE answers with the request it got, the platform's key included; CONNECT is for proxies.
 REFUSED_METHODS = ("CONNECT", "TRACE")
 
 
+@dataclass(frozen=True, slots=True)
 class RelayHandler:
-    """
-    Handler of every method on `{prefix}/{rest}`. `openai` is None when nothing is relayed.
+    """Handler of every method on paths that are relayed. `prefix` stands before every public path."""
 
-    `prefix` is the public path that stands for the platform's base URL.
-    """
+    relay: Relay
+    spool: Spool
+    breakers: Breakers
+    metrics: Catalogue
+    chance: Callable[[], float]
+    prefix: str = ""
 
-    def __init__(self, relay: Relay, openai: OpenAi | None, *, prefix: str = "/v1") -> None:
-        self._relay, self._openai, self._prefix = relay, openai, prefix
-
-    async def __call__(self, request: web.Request, *, body: Blob | None = None) -> web.StreamResponse:
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
         """
-        `body` is the request's, when it has been received before; it stays the caller's to release.
-
-        Raises: PlatformNotConfigured, MethodNotAllowed, NotFound, InvalidRequest, ExpectationFailed, and what
-        `Relay.forward` raises.
+        Raises: PlatformNotConfigured, MethodNotAllowed, NotFound, InvalidRequest, ExpectationFailed, ModelNotFound,
+        ModelNotAllowed, what `hold` and what `Relay.forward` raises.
         """
-        if self._openai is None:
+        candidates, rules, facts = request[CANDIDATES], request[SNAPSHOT].rules, request[FACTS]
+        if not candidates:
             raise self._not_configured()
+        first = candidates[0]
+        if isinstance(first, RelayTarget) and not rules.needs_body(facts):
+            return await self.pass_on(request, first)
+        held, facts = None, replace(facts, read=True)
+        if request.body_exists and can_hold(request):
+            held = await hold(request, self.spool, request[SNAPSHOT].uploads.pace)
+            facts = replace(facts, model=held.seen.model or facts.model)
+        try:
+            targets = choose(rules, facts, self.chance())
+
+            async def attempt(target: Target, last: bool) -> web.StreamResponse:
+                assert isinstance(target, RelayTarget)
+                again = not last and (held is not None or not request.body_exists)
+                return await self.pass_on(request, target, held=held, last=not again)
+
+            return await first_able(request, targets, attempt, self.metrics)
+        finally:
+            if held is not None:
+                held.release()
+
+    async def pass_on(
+        self, request: web.Request, target: RelayTarget, *, held: Held | None = None, last: bool = True
+    ) -> web.StreamResponse:
+        """
+        To this target. `held` is the request's body when it has been received before; it stays the caller's.
+
+        Raises: as above; unless it is the last, also what a definite no of the platform's means.
+        """
         if request.method in REFUSED_METHODS:
             raise MethodNotAllowed(f"{request.method} is not served.")
-        rest = rest_of(request.raw_path, self._prefix)
-        told = request[STORY]
-        told.platform, told.model = self._openai.name, "-"
-        invite = invite_body if body is None and expects(request) else None
-        duty = request.get(DUTY)
-        response = await self._relay.forward(request, self._openai, rest, body=body, invite=invite, duty=duty)
+        told, openai = request[STORY], request[SNAPSHOT].relays[target.platform]
+        told.platform, told.model = target.platform, target.model or "-"
+        rest = self.rest(request)
+        body = await self._body(request, target, held) if held is not None else None
+        invite = invite_body if held is None and expects(request) else None
+        breaker = self.breakers.of(target.platform)
+        with ExitStack() as probing:
+            attempt = probing.enter_context(breaker.attempt())
+
+            def settled(status: int) -> None:
+                """The platform has been reached, or not (0); what it answers later says nothing about that."""
+                attempt.verdict, attempt.why = (Verdict.WELL, "") if status else (Verdict.FAULT, "no answer")
+                probing.close()
+                if not last and (error := _no(status)) is not None:
+                    raise error
+
+            response = await self.relay.forward(
+                request, openai, rest, body=body, invite=invite, duty=request.get(DUTY), settled=settled
+            )
         told.outcome = _outcome(response.status)
         return response
+
+    async def _body(self, request: web.Request, target: RelayTarget, held: Held) -> Blob:
+        """The held bytes, with nothing changed but what the target wants otherwise."""
+        told, changes = request[STORY], dict(rewrite(held.seen.fields, target))
+        if (deployment := request[FACTS].model) is not None and "model" not in held.seen.fields:
+            changes.setdefault("model", deployment)
+        if not changes:
+            return held.raw
+        told.notes = _notes(changes, target)
+        return held.raw
+
+    def rest(self, request: web.Request) -> str:
+        """What follows the platform's base URL. Raises: as `rest_of`."""
+        target = request.raw_path
+        if origin := _ORIGIN.match(target):
+            target = target[origin.end() :]
+        target = target.removeprefix(self.prefix)
+        if found := _DEPLOYMENT.match(target):
+            # The model is in the body now, and Azure's date of its API is nobody's business further on.
+            path, _, query = target[found.end() :].partition("?")
+            left = "&".join(pair for pair in query.split("&") if pair.partition("=")[0] != "api-version")
+            target = f"/v1{path}" + (f"?{left}" if left else "")
+        return rest_of(target.removeprefix("/openai") if target.startswith("/openai/v1/") else target, "/v1")
 
     def _not_configured(self) -> PlatformNotConfigured:
         return PlatformNotConfigured(
             "This path is relayed to OpenAI, and no key for it is configured: set OPENAI_API_KEY, or list a platform of"
-            f" kind `openai`. Served without one: POST {self._prefix}/images/edits, GET {self._prefix}/models."
+            f" kind `openai`. Served without one: POST {self.prefix}/v1/images/edits and /v1/images/generations, "
+            f"GET {self.prefix}/v1/models."
         )
 
 
@@ -84,6 +164,27 @@ def rest_of(target: str, prefix: str) -> str:
     if not rest.isascii() or _DOTS.search(re.split(r"[?#]", rest, maxsplit=1)[0]):
         raise InvalidRequest("The path is not one that can be relayed.")
     return rest
+
+
+def _notes(changes: Mapping[str, str], target: RelayTarget) -> tuple[Note, ...]:
+    """For the client. Values are the operator's or ours, never the client's own words."""
+    own = {"model", "size", *target.terms.defaults, *target.terms.overrides, *target.terms.pins}
+    return tuple(Note(name, Fate.CONVERTED, value[:64]) for name, value in changes.items() if name in own)
+
+
+def _no(status: int) -> GatewayError | None:
+    """
+    A definite no that is the platform's own trouble; what the client did wrong it did wrong elsewhere as well.
+
+    https://developers.openai.com/api/docs/guides/error-codes
+    """
+    if status == 429:
+        return PlatformBusy("The platform has no capacity or no quota left for the gateway; nothing was charged.")
+    if status == 401:
+        return PlatformAuthFailed("The platform refuses the gateway's own key; yours is fine.")
+    if status == 402:
+        return PlatformOutOfCredits("The gateway's account at the platform is out of credits.")
+    return None
 
 
 def _outcome(status: int) -> str:

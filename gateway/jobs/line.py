@@ -99,11 +99,15 @@ class Line:
         self.leave(waiter)
 
     def _heads(self, full: Container[str]) -> Iterator[Waiter]:
-        """The first of each caller's for each model."""
+        """
+        The first of each caller's that can go: what lies behind it must not stand in the way of others who wait for the
+        same model.
+        """
         for models in self._callers.values():
-            for model, line in models.items():
-                if model not in full and (found := next((w for w in line if not w.granted.done()), None)):
-                    yield found
+            lines = (line for model, line in models.items() if model not in full)
+            found = [head for line in lines if (head := next((w for w in line if not w.granted.done()), None))]
+            if found:
+                yield min(found, key=lambda waiter: waiter.place)
 
     def _now(self, share: str) -> float:
         return self._present.get(share, 0.0)

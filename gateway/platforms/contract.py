@@ -106,6 +106,11 @@ class Platform(Protocol):
     @property
     def default_model(self) -> str: ...
     @property
+    def default_generation(self) -> str | None:
+        """The model for requests without pictures that name none; None when no model here works from text alone."""
+        ...
+
+    @property
     def defaults(self) -> Mapping[str, str]: ...
     @property
     def cents_per_credit(self) -> float:

@@ -2,38 +2,128 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from gateway.domain.errors import ModelNotFound
-from gateway.domain.target import JobTarget, RelayTarget, Target
-from gateway.routing.rules import Facts, Offer, Rules
+from gateway.domain.errors import GatewayError, ModelNotAllowed, ModelNotFound
+from gateway.domain.target import JobTarget, Target
+from gateway.routing.facts import Facts, Family
+from gateway.routing.option import Skipped
+from gateway.routing.rules import Option, Rule, Rules
 
-# Names that many applications have built in and cannot change.
-OPENAI_NAMES = ("gpt-image-*", "chatgpt-image-*", "dall-e-*")
+Served = tuple[Option, tuple[Target, ...]]
 
 
-def choose(rules: Rules, facts: Facts) -> tuple[Target, ...]:
+@dataclass(frozen=True, slots=True)
+class Decision:
     """
-    The targets that may serve the request, best first; before the body is read, all within reach.
-
-    Raises: ModelNotFound when the body is read and nobody serves its model.
+    What was chosen and how. `rule` is the one that matched, None while several may or on a path without targets;
+    `skipped` are its options that are passed over, `fault` why nothing is left; `weights` belong to the targets among
+    which the first was drawn.
     """
-    offers = rules.routes.get(facts.route, ())
-    if not facts.read:
-        return tuple(_target(offer, offer.default_model) for offer in offers)
-    if facts.model is None:
-        return tuple(_target(offer, offer.default_model) for offer in offers[:1])
-    if named := [offer for offer in offers if facts.model in offer.names]:
-        return tuple(_target(offer, offer.names[str(facts.model)]) for offer in named)
-    if relays := [offer for offer in offers if offer.relays]:
-        return tuple(_target(offer, None) for offer in relays)
-    if rules.openai_names and len(offers) == 1 and any(fnmatchcase(facts.model, name) for name in OPENAI_NAMES):
-        return (_target(offers[0], offers[0].default_model),)
-    known = sorted({name for offer in offers for name in offer.names})
-    raise ModelNotFound(
-        f"The model '{facts.model[:64]}' does not exist here. Known for this path: {', '.join(known)}.", param="model"
+
+    targets: tuple[Target, ...] = ()
+    rule: Rule | None = None
+    skipped: tuple[Skipped, ...] = ()
+    fault: GatewayError | None = None
+    weights: tuple[tuple[Target, float], ...] = ()
+
+
+def choose(rules: Rules, facts: Facts, chance: float = 0.0) -> tuple[Target, ...]:
+    """
+    The targets that may serve the request, best first; before the body is read, all that path, caller and headers
+    leave within reach. None for a path of the gateway's own, or that no platform serves.
+
+    Args:
+        chance: 0 ≤ x < 1, draws the first among weighted targets.
+
+    Raises: ModelNotFound when nobody serves the model, ModelNotAllowed when the caller's key rules out everything that
+    could, InvalidField for an `X-ImageModel` that means nothing.
+    """
+    decision = decide(rules, facts, chance)
+    if decision.fault is not None:
+        raise decision.fault
+    return decision.targets
+
+
+def decide(rules: Rules, facts: Facts, chance: float = 0.0) -> Decision:
+    """As `choose`, with the reasons. Raises: InvalidField."""
+    family = facts.preference
+    applying = [rule for rule, _ in rules.applying(facts)]
+    served: list[Served] = []
+    skipped: list[Skipped] = []
+    for rule in applying:
+        options, passed = _read(rule, facts, family) if facts.read else _unread(rule, facts)
+        served += _drawn(options, chance)
+        skipped += passed
+    only = applying[0] if len(applying) == 1 else None
+    if not served:
+        return Decision((), only, tuple(skipped), _fault(applying, facts, skipped))
+    targets: list[Target] = []
+    for target in (target for _, found in served for target in found):
+        # Two entries may come to the same; trying it twice helps nobody.
+        if target not in targets:
+            targets.append(target)
+    if family is not None:
+        # Stable: the order of the rule holds on both sides.
+        targets.sort(key=lambda target: _family(target) is not family)
+    weights = tuple((found[0], option.weight) for option, found in served if option.weight is not None)
+    return Decision(tuple(targets), only, tuple(skipped), weights=weights)
+
+
+def _read(rule: Rule, facts: Facts, family: Family | None) -> tuple[list[Served], list[Skipped]]:
+    served: list[Served] = []
+    skipped: list[Skipped] = []
+    for option in rule.options:
+        found = option.serve(facts, family)
+        if isinstance(found, Skipped):
+            skipped.append(found)
+        else:
+            served.append((option, (found,)))
+    if not rule.name:
+        # In a list the model's name decides before the order does.
+        served.sort(key=lambda each: not each[0].knows(facts.model))
+    return served, skipped
+
+
+def _unread(rule: Rule, facts: Facts) -> tuple[list[Served], list[Skipped]]:
+    reached = [(option, option.reach(facts)) for option in rule.options]
+    barred = [
+        Skipped(option.offer.platform, "none of its models is allowed", forbidden=True)
+        for option, found in reached
+        if not found and facts.kind in option.kinds
+    ]
+    return [each for each in reached if each[1]], barred
+
+
+def _drawn(served: Sequence[Served], chance: float) -> Sequence[Served]:
+    """One of the weighted takes the place of the first of them; the others keep their order behind it."""
+    weighted = [(index, option.weight) for index, (option, _) in enumerate(served) if option.weight is not None]
+    if len(weighted) < 2:
+        return served
+    left = chance * sum(weight for _, weight in weighted)
+    for drawn, weight in weighted:  # noqa: B007 - the last one is meant when rounding leaves a rest
+        if (left := left - weight) < 0:
+            break
+    first = weighted[0][0]
+    rest = [each for index, each in enumerate(served) if index != drawn]
+    return [*rest[:first], served[drawn], *rest[first:]]
+
+
+def _family(target: Target) -> Family:
+    return Family.FLUX if isinstance(target, JobTarget) else Family.OPENAI
+
+
+def _fault(applying: Iterable[Rule], facts: Facts, skipped: Sequence[Skipped]) -> GatewayError | None:
+    options = [option for rule in applying for option in rule.options]
+    told = f"The model '{facts.model[:64]}'" if facts.model else "A request without a model"
+    if any(each.forbidden for each in skipped):
+        return ModelNotAllowed(f"{told} is not served with this key.", param="model")
+    if not facts.read or not options:
+        return None
+    known = sorted({name for option in options for name in option.usable(facts)})
+    listed = not any(rule.name for rule in applying)
+    reasons = "" if listed else " (" + "; ".join(f"{each.platform} {each.why}" for each in skipped) + ")"
+    return ModelNotFound(
+        f"{told} does not exist here{reasons}. Known for this path: {', '.join(known) or 'none'}.", param="model"
     )
-
-
-def _target(offer: Offer, model: str | None) -> Target:
-    return RelayTarget(offer.platform) if model is None else JobTarget(offer.platform, model, offer.terms)

@@ -1,69 +1,146 @@
-"""What can be chosen from, and by what."""
+"""What can be chosen from, and by what: the operator's rules and lists, compiled once at load."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from gateway.domain.caller import Caller
-from gateway.domain.target import NO_TERMS, Terms
-from gateway.routing.settings import RouteSettings
+from gateway.domain.target import MaskPolicy, OversizePolicy, Terms
+from gateway.routing.facts import NOBODY, RELAYED, ROUTES, Facts, Kind
+from gateway.routing.job import JobOption
+from gateway.routing.match import Match, Verdict
+from gateway.routing.offer import JobOffer, Offer, RelayOffer, job_names
+from gateway.routing.option import Company
+from gateway.routing.relay import RelayOption
+from gateway.routing.settings import RouteSettings, RuleSettings, TargetSettings, split_entry
 
-NOBODY = Caller("nobody")
+__all__ = ["NOBODY", "Facts", "Option", "Rule", "Rules"]
+
+Option = JobOption | RelayOption
+
+EVERYTHING = Match(())
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """
-    One platform on a route. A job platform lists the `names` it answers to, each with the model it means; a relay has
-    none and takes any.
-    """
+class Rule:
+    """A rule of the operator's; without a name it stands for a route's list, which takes what no rule matches."""
 
-    platform: str
-    default_model: str | None = None
-    names: Mapping[str, str] = field(default_factory=dict)
-    terms: Terms = NO_TERMS
+    name: str
+    match: Match
+    options: tuple[Option, ...]
 
-    @property
-    def relays(self) -> bool:
-        return self.default_model is None
+    def why_body(self, facts: Facts) -> str:
+        """Why its choice depends on the body, or can only be carried out with the body in hand; empty when neither."""
+        relays = [option for option in self.options if isinstance(option, RelayOption)]
+        if len(relays) < len(self.options):
+            return "a translated request has to be read"
+        if len(relays) > 1:
+            return "it may be needed for a second platform"
+        if relays and facts.caller.models:
+            return "the key allows certain models"
+        if facts.kind is None or not relays:
+            return ""
+        if relays[0].rewrites:
+            return "model or fields may be changed"
+        if facts.caller.allowance.images is not None or facts.caller.allowance.megapixels is not None:
+            return "the key allows a number of pictures"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The offers of each route, the default first. `openai_names`: see `RouteSettings`."""
+    """`rules` in order, and the list of each route by its resource's name. A route that has no list has no targets."""
 
-    routes: Mapping[str, tuple[Offer, ...]]
-    openai_names: bool = True
+    lists: Mapping[str, Rule] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
 
     @classmethod
     def of(cls, settings: RouteSettings, offers: Mapping[str, Offer]) -> Rules:
-        """A route the settings leave out goes to the relay; edits without one to the first platform. `offers` by id."""
-        relay = tuple(name for name, offer in offers.items() if offer.relays)[:1]
-        names = {
-            "images.edits": settings.edits or relay or tuple(offers)[:1],
-            "images.generations": settings.generations or relay,
-        }
-        return cls({route: tuple(offers[name] for name in ids) for route, ids in names.items()}, settings.openai_names)
+        """
+        `offers` by platform id. A route the settings leave out goes to the first relay, without one to the first
+        platform that can serve it; every other path goes to the first relay.
+
+        Raises: KeyError for a platform that has no offer; loading a configuration tells such things before.
+        """
+        build = _Builder(settings, offers)
+        relay = tuple(name for name, offer in offers.items() if isinstance(offer, RelayOffer))[:1]
+        named: dict[str, Sequence[str]] = {"images.edits": settings.edits, "images.generations": settings.generations}
+        lists = {route: build.listed(named[route] or relay or build.able(kind)[:1]) for route, kind in ROUTES.items()}
+        return cls(lists | {RELAYED: build.listed(relay)}, tuple(map(build.rule, settings.rules)))
+
+    def applying(self, facts: Facts) -> Iterator[tuple[Rule, Verdict]]:
+        """Those that match or may match, in order, up to the first that surely does; nothing on a path of our own."""
+        if (default := self.lists.get(facts.route)) is None:
+            return
+        for rule in self.rules:
+            if (verdict := rule.match.verdict(facts)) is not Verdict.NO:
+                yield rule, verdict
+            if verdict is Verdict.YES:
+                return
+        yield default, Verdict.YES
+
+    def why_body(self, facts: Facts) -> str:
+        """Why the body has to be read before a target can be chosen or used; empty when it can be streamed."""
+        for rule, verdict in self.applying(replace(facts, read=False)):
+            if verdict is Verdict.OPEN:
+                return f"rule {rule.name} asks for {', '.join(rule.match.from_body())}"
+            return rule.why_body(facts)
+        return ""
+
+    def needs_body(self, facts: Facts) -> bool:
+        """False for what may be streamed to the first target without being held. Looks at path, caller and headers."""
+        return bool(self.why_body(facts))
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """
-    What is known of a request. `route` is the name of its resource, `path` begins with `/v1/`, without the gateway's
-    own prefix; `headers` are looked up without regard to case.
+class _Builder:
+    """Settings and offers on their way into rules."""
 
-    `read` is False before the body was read; what follows it is known only then. `model` is the client's word for it;
-    `images` and `mask` say what came with the request, `pixels` is the largest picture's width × height.
-    """
+    def __init__(self, settings: RouteSettings, offers: Mapping[str, Offer]) -> None:
+        self._settings, self._offers = settings, offers
+        self._job_names = job_names(offers.values())
 
-    route: str
-    model: str | None = None
-    read: bool = False
-    path: str = ""
-    caller: Caller = NOBODY
-    headers: Mapping[str, str] = field(default_factory=dict)
-    n: int = 1
-    images: int = 0
-    mask: bool = False
-    pixels: int = 0
+    def able(self, kind: Kind) -> tuple[str, ...]:
+        """The job platforms that make this kind."""
+        return tuple(
+            name for name, offer in self._offers.items() if isinstance(offer, JobOffer) and kind in offer.menus
+        )
+
+    def listed(self, entries: Iterable[str]) -> Rule:
+        targets = []
+        for entry in entries:
+            platform, model = split_entry(entry)
+            targets.append(TargetSettings(platform=platform, model=model))
+        return Rule("", EVERYTHING, self._options(targets, None))
+
+    def rule(self, settings: RuleSettings) -> Rule:
+        options = self._options(settings.to, settings)
+        able = frozenset(kind for option in options for kind in option.kinds)
+        return Rule(settings.name, Match.of(settings.match, able), options)
+
+    def _options(self, targets: Sequence[TargetSettings], rule: RuleSettings | None) -> tuple[Option, ...]:
+        offers = [self._offers[target.platform] for target in targets]
+        company = Company(
+            self._job_names,
+            rivals=frozenset(name for offer in offers if isinstance(offer, RelayOffer) for name in offer.names),
+            listed=rule is None,
+            several=len(offers) > 1,
+            openai_names=self._settings.openai_names,
+            platforms=len({offer.platform for offer in offers}),
+        )
+        options: list[Option] = []
+        for offer, target in zip(offers, targets, strict=True):
+            terms = self._terms(offer, target, rule)
+            if isinstance(offer, JobOffer):
+                options.append(JobOption(offer, terms, company, target.model, target.weight))
+                company = replace(company, behind_job=True)
+            else:
+                options.append(RelayOption(offer, terms, company, target.model, target.weight))
+        return tuple(options)
+
+    def _terms(self, offer: Offer, target: TargetSettings, rule: RuleSettings | None) -> Terms:
+        mask: MaskPolicy = (rule and rule.mask) or self._settings.mask
+        oversize: OversizePolicy = (rule and rule.oversize) or self._settings.oversize
+        standing = offer.terms.defaults if isinstance(offer, JobOffer) else {}
+        return Terms(
+            {**standing, **target.defaults}, target.overrides, target.pins, mask, oversize, rule.name if rule else ""
+        )

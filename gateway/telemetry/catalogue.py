@@ -106,7 +106,20 @@ class Catalogue:
         self.breaker_state = gauge(
             "breaker_state", "Whether a platform gets submissions: 0 closed, 1 half-open, 2 open", "platform"
         )
+        self.fallbacks = count(
+            "fallbacks_total", "Requests that went on to their next target", "route", "platform", "reason"
+        )
+        self._reload_good = gauge("config_last_reload_successful", "1 when the last configuration read was valid")()
+        self._reload_time = gauge(
+            "config_last_reload_success_timestamp_seconds", "When a configuration was last put in place, Unix time"
+        )()
         gauge("build_info", "Which gateway this is", "version", "python")(__version__, machine.python_version()).set(1)
+
+    def reloaded(self, *, good: bool, wall_s: float) -> None:
+        """A configuration was read; `wall_s` is now, in Unix time, and counts only for a good one."""
+        self._reload_good.set(good)
+        if good:
+            self._reload_time.set(wall_s)
 
     def expect(self, platform: str, models: Iterable[str]) -> None:
         """Make the series of a platform before its first request: a rate misses an event that makes its own."""

@@ -14,12 +14,13 @@ from gateway.domain.blob import Link
 from gateway.domain.egress import Egress
 from gateway.domain.errors import OutOfRoom
 from gateway.domain.hosts import PrivateHosts, read_foreign
+from gateway.domain.public import is_public_host
 from gateway.domain.size import Pixels
 from gateway.imaging.probe import NotAnImage, Prober
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Spool
 from gateway.upstream.egress import Leaving, leaving
-from gateway.upstream.guard import is_public_host, public_socket
+from gateway.upstream.guard import public_socket
 from gateway.upstream.session import client
 
 CAP = 64 * 1024 * 1024

@@ -2,38 +2,16 @@
 No connection to private addresses on a stranger's word.
 
 The check sits in the socket factory, where every address passes: a filter in a resolver never sees IP literals.
-Behind a proxy only the name is seen. Ranges beyond `ipaddress.is_global`: https://github.com/stripe/smokescreen
+Behind a proxy only the name is seen, see `domain.public.is_public_host`.
 """
 
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from aiohttp import AddrInfoType
 
-# All of IPv6 that has been handed out for the public internet; NAT64, multicast and site-local addresses lie outside.
-# https://www.iana.org/assignments/ipv6-address-space
-UNICAST = ip_network("2000::/3")
-REFUSED = tuple(
-    ip_network(net)
-    for net in (
-        "2002::/16",  # 6to4 embeds any IPv4 address
-        "2001::/32",  # Teredo
-        "3fff::/20",  # documentation
-        "100.64.0.0/10",  # carrier-grade NAT
-        "168.63.129.16/32",  # Azure's host endpoint
-        "192.0.0.0/24",  # Oracle's metadata endpoint lives here
-        "192.88.99.0/24",  # 6to4 relays
-        "224.0.0.0/4",
-    )
-)
-# Names that lead nowhere in public: https://www.iana.org/assignments/special-use-domain-names, ICANN's `internal`, and
-# what the DNS must never delegate because private networks use it: https://www.rfc-editor.org/rfc/rfc6762#appendix-G
-PRIVATE_ZONES = (
-    *("alt", "arpa", "corp", "example", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain"),
-    *("localhost", "onion", "private", "test"),
-)
+from gateway.domain.public import is_public
 
 
 class PrivateAddress(OSError):
@@ -46,26 +24,3 @@ def public_socket(info: AddrInfoType) -> socket.socket:
     if not is_public(str(place[0])):
         raise PrivateAddress(f"{place[0]} is not a public address")
     return socket.socket(family, kind, protocol)
-
-
-def is_public(address: str) -> bool:
-    read = ip_address(address.partition("%")[0])
-    if isinstance(read, IPv6Address) and read.ipv4_mapped is not None:
-        read = read.ipv4_mapped
-    known = read.version == 4 or read in UNICAST
-    return known and read.is_global and not any(read in net for net in REFUSED if net.version == read.version)
-
-
-def is_public_host(host: str) -> bool:
-    """
-    True for a public address and for a name that may lead to one, as far as its spelling tells.
-
-    A last label that begins with a digit makes an address of a name: `127.1` and `0x7f.1` are this machine.
-    https://url.spec.whatwg.org/#ends-in-a-number-checker
-    """
-    name = host.lower().removesuffix(".")
-    try:
-        return is_public(name)
-    except ValueError:
-        labels = name.split(".")
-    return len(labels) > 1 and all(labels) and not labels[-1][0].isdigit() and labels[-1] not in PRIVATE_ZONES

@@ -12,6 +12,7 @@ import asyncio
 import re
 import socket
 import struct
+from collections.abc import Callable
 
 import aiohttp
 from aiohttp import ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError, HttpVersion11, hdrs, web
@@ -88,6 +89,7 @@ class Relay:
         body: Blob | None = None,
         invite: Invite | None = None,
         duty: Duty | None = None,
+        settled: Callable[[int], None] = lambda _status: None,
     ) -> web.StreamResponse:
         """
         The platform's answer, already passed on.
@@ -97,16 +99,24 @@ class Relay:
             body: the request's body, when it has been received before; else it is read from the request.
             invite: called before the request's body is read, to answer `Expect: 100-continue`.
             duty: what is owed for reading it. Until it is fulfilled the platform gets no complete request.
+            settled: told the answer's status before anything of it is passed on, or 0 when none came and the platform
+                or the way to it is to blame; what it raises takes the answer's place.
 
         Raises: PlatformUnreachable, PlatformTimeout, AnswerLost, InvalidRequest, TooSlow, BadSignature, InternalError;
         ConnectionError when the client does not take the answer. After a fault in mid-answer the client's connection
         is closed. Cancelling closes the connection to the platform.
         """
         async with Upload(request, body, invite, self._stall_s, duty) as upload:
-            return await self._forward(request, platform, rest, upload, body)
+            return await self._forward(request, platform, rest, upload, body, settled)
 
     async def _forward(
-        self, request: web.Request, platform: OpenAi, rest: str, upload: Upload, body: Blob | None
+        self,
+        request: web.Request,
+        platform: OpenAi,
+        rest: str,
+        upload: Upload,
+        body: Blob | None,
+        settled: Callable[[int], None],
     ) -> web.StreamResponse:
         headers = hop.towards_platform(request.headers, platform.next_key())
         if body is not None:
@@ -126,10 +136,13 @@ class Relay:
             self._catalogue.upstream_responses(platform.name, "relay", "0").inc()
             # Without its cause: the library's texts quote the client's query, and its objects hold the key.
             sent = upload.complete and complete(tracker)
+            if upload.fault is None:
+                settled(0)
             raise upload.fault or _fault(error, platform, request.method, sent=sent) from None
         self._catalogue.upstream_responses(platform.name, "relay", str(upstream.status)).inc()
         try:
             upload.check(upstream.status)
+            settled(upstream.status)
             return await self._pass_back(upstream, request, platform)
         finally:
             # Reuses the connection after a complete answer, and closes it after anything else.

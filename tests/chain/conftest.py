@@ -21,6 +21,7 @@ from gateway.handlers.body import leave_expect
 from gateway.routing.rules import Rules
 from gateway.stores.limits import MemoryLimits
 from gateway.telemetry.catalogue import Catalogue
+from tests.fakes.served import served
 
 
 def doorkeeping(
@@ -78,17 +79,19 @@ async def serve() -> AsyncIterator[Serve]:
             method: str = "*",
             rules: Rules | None = None,
             moderation_code: str = "moderation_blocked",
+            prefix: str = "",
             now: Callable[[], float] = time.monotonic,
             wall: Callable[[], float] = time.time,
             **doors: Any,
         ) -> Stage:
             catalogue, ids, kept = Catalogue(), count(), [doorkeeping(**doors)]
+            snapshot = served(rules=rules or Rules({}), moderation_code=moderation_code)
             app = chained(
+                lambda: snapshot,
                 lambda: kept[-1],
-                rules or Rules({}),
                 catalogue,
                 limits=MemoryLimits(time.monotonic, time.time),
-                moderation_code=moderation_code,
+                prefix=prefix,
                 now=now,
                 wall=wall,
                 new_id=lambda: str(next(ids)),

@@ -9,13 +9,13 @@ from aiohttp import web
 from gateway.chain.order import chained
 from gateway.domain.errors import InvalidField
 from gateway.handlers.keys import CANDIDATES, STORY
-from gateway.routing.rules import Rules
 from gateway.stores.limits import MemoryLimits
 from gateway.telemetry.catalogue import Catalogue
 from tests.chain.conftest import Serve, doorkeeping
 from tests.fakes.forms import key_settings
 from tests.fakes.logbook import logbook
 from tests.fakes.raw import exchange
+from tests.fakes.served import served
 
 GET = "GET /v1/thing HTTP/1.1"
 
@@ -24,11 +24,10 @@ def test_the_order() -> None:
     """Outermost first; nothing appends later."""
     door, clock = doorkeeping(), time.monotonic
     app = chained(
+        served,
         lambda: door,
-        Rules({}),
         Catalogue(),
         limits=MemoryLimits(clock, time.time),
-        moderation_code="x",
         now=clock,
         wall=clock,
         new_id=lambda: "x",

@@ -27,6 +27,7 @@ from tests.chain.conftest import Stage
 from tests.conftest import StartGateway
 from tests.fakes.customer import Customer
 from tests.fakes.raw import Heard, exchange
+from tests.fakes.served import served
 
 GET = "GET /v1/thing HTTP/1.1"
 
@@ -59,7 +60,7 @@ async def door() -> AsyncIterator[Open]:
                 return await handler(request)
 
             chain = (
-                story(lambda: door.time, lambda: f"req_{next(ids)}"),
+                story(lambda: door.time, lambda: f"req_{next(ids)}", served),
                 errors,
                 known,
                 rate(door.limits, door.stage.catalogue),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.environment import ENVIRONMENT, OPTIONS, PLATFORM_NAMES
+from gateway.config.environment import EDITS, ENVIRONMENT, GENERATIONS, OPTIONS
 from gateway.config.load import load, resolve
 from gateway.config.problem import Place
 from tests.config.toy import Bfl, OpenAI, Toy, environment_problems, load_text, problems_of
@@ -19,7 +19,7 @@ def test_two_variables_are_a_whole_configuration() -> None:
     bfl = config.platforms["bfl"]
     assert isinstance(bfl, Bfl)
     assert bfl.api_key.reveal() == "k"
-    assert config.routes.edits == ("bfl",)
+    assert config.routes.edits == ("bfl/flux-kontext-pro",)
     assert config.listen.port == 8080
 
 
@@ -47,6 +47,8 @@ def test_every_variable_reaches_its_key() -> None:
             "BFL_MAX_ACTIVE_TASKS": "6",
             "OPENAI_API_KEY": "k-1  k-2",
             "OPENAI_BASE_URL": "http://127.0.0.1:9200/v1",
+            "OPENAI_IMAGE_MODEL": "gpt-image-1.5",
+            "OPENAI_IMAGE_MODEL_FALLBACK": "gpt-image-1-mini",
             "IMAGE_EDIT_PLATFORM": "flux1_kontext,openai",
             "IMAGE_GEN_PLATFORM": "dalle3 , flux1_1,",
             "GATEWAY_MEMORY_BUDGET": "64MiB",
@@ -66,7 +68,9 @@ def test_every_variable_reaches_its_key() -> None:
     assert (bfl.api_key.reveal(), bfl.base_url, bfl.max_active_tasks) == ("k-bfl", "http://127.0.0.1:9100", 6)
     assert [key.reveal() for key in openai.api_keys] == ["k-1", "k-2"]
     assert openai.base_url == "http://127.0.0.1:9200/v1"
-    assert (config.routes.edits, config.routes.generations) == (("bfl", "openai"), ("openai", "bfl"))
+    assert (openai.image_model, openai.image_model_fallback) == ("gpt-image-1.5", "gpt-image-1-mini")
+    assert config.routes.edits == ("bfl/flux-kontext-pro", "openai")
+    assert config.routes.generations == ("openai", "bfl/flux-pro-1.1")
     assert (config.memory.budget, config.state_dir) == (64 * 2**20, Path("/var/lib/gateway"))
     assert loaded.ignored == {}
 
@@ -75,15 +79,20 @@ class TestPlatformNames:
     """`IMAGE_EDIT_PLATFORM` and `IMAGE_GEN_PLATFORM`."""
 
     @given(
-        st.lists(st.sampled_from(sorted(PLATFORM_NAMES)), min_size=1),
+        st.lists(st.sampled_from(sorted(EDITS)), min_size=1),
         st.lists(st.sampled_from([",", " ", ", ", ",,", " ,\t"]), min_size=1),
     )
     def test_stray_commas_and_spaces_are_tolerated(self, names: list[str], seams: list[str]) -> None:
         """Any mix of them between, before and after the names; the order is kept, repetition is not."""
         text = seams[0] + "".join(name + seams[n % len(seams)] for n, name in enumerate(names))
         environ = {"IMAGE_EDIT_PLATFORM": text, "BFL_API_KEY": "k", "OPENAI_API_KEY": "k"}
-        expected = tuple(dict.fromkeys(PLATFORM_NAMES[name] for name in names))
+        expected = tuple(dict.fromkeys(EDITS[name] for name in names))
         assert load(Toy, None, environ).routes.edits == expected
+
+    def test_both_know_the_same_names(self) -> None:
+        """FLUX 1.1 makes pictures from text only: among edits its name means the platform's default."""
+        assert EDITS.keys() == GENERATIONS.keys()
+        assert {name for name in EDITS if EDITS[name] != GENERATIONS[name]} == {"flux1_1"}
 
     def test_case_does_not_matter(self) -> None:
         """`OpenAI` is `openai`."""

@@ -33,6 +33,8 @@ class OpenAI(BaseModel):
     kind: Literal["openai"]
     api_keys: tuple[Secret, ...]
     base_url: str = "https://api.openai.com/v1"
+    image_model: str | None = None
+    image_model_fallback: str | None = None
 
 
 class Key(BaseModel):
@@ -71,7 +73,7 @@ class Toy(BaseModel):
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Toy:
         for index, name in enumerate(self.routes.edits):
-            if name not in self.platforms:
+            if name.partition("/")[0] not in self.platforms:
                 text = f"no platform is called {name}"
                 raise PydanticCustomError("dangling", "{text}", {"text": text, "path": ("routes", "edits", index)})
         return self

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import orjson
 from aiohttp import web
 
 from gateway.dialects.openai import errors as dialect
+from gateway.domain.caller import Caller
 from gateway.domain.errors import GatewayError
-from gateway.handlers.keys import STORY, Story
+from gateway.domain.target import RelayTarget
+from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY, Story
+from gateway.handlers.relay import RelayHandler
+from gateway.jobs.breaker import Breakers
+from gateway.jobs.settings import BreakerSettings
+from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi, OpenAiSettings
+from gateway.routing.facts import Facts
+from gateway.routing.rules import NOBODY
+from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.relay import Relay
+from tests.fakes.customer import NO_BREAKER
+from tests.fakes.served import served
 
 KEYS = ("sk-pool-one", "sk-pool-two")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def platform(base_url: str, keys: tuple[str, ...] = KEYS, **options: object) -> OpenAi:
-    document = {"kind": "openai", "api_keys": keys, "base_url": base_url, **options}
-    return OpenAi("openai", OpenAiSettings.model_validate(document))
+def platform(base_url: str, keys: tuple[str, ...] = KEYS, name: str = "openai", **more: object) -> OpenAi:
+    written = {"kind": "openai", "api_keys": keys, "base_url": base_url, **more}
+    return OpenAi(name, OpenAiSettings.model_validate(written))
 
 
 @dataclass
@@ -32,6 +45,9 @@ class Front:
     url: str
     port: int
     catalogue: Catalogue
+    caller: Caller = NOBODY
+    relays: Sequence[OpenAi] = ()
+    platforms: Mapping[str, Platform] = field(default_factory=dict)
     stories: list[Story] = field(default_factory=list)
     faults: list[BaseException] = field(default_factory=list)
 
@@ -56,6 +72,12 @@ class Front:
             return await reader.read()
 
 
+def handler_of(relay: Relay, prefix: str = "") -> RelayHandler:
+    """What relays, with breakers that never open."""
+    breakers = Breakers(BreakerSettings.model_validate(NO_BREAKER), time.monotonic)
+    return RelayHandler(relay, cast(Spool, None), breakers, Catalogue(), lambda: 0.0, prefix)
+
+
 @asynccontextmanager
 async def front(routes: Callable[[Relay], list[web.RouteDef]], **times: float) -> AsyncIterator[Front]:
     catalogue = Catalogue()
@@ -63,6 +85,10 @@ async def front(routes: Callable[[Relay], list[web.RouteDef]], **times: float) -
     @web.middleware
     async def chain(request: web.Request, handler: Handler) -> web.StreamResponse:
         told = request[STORY] = Story("req_1")
+        request[CALLER] = made.caller
+        request[SNAPSHOT] = served(platforms=made.platforms, relays={relay.name: relay for relay in made.relays})
+        request[FACTS] = Facts("relay")
+        request[CANDIDATES] = tuple(RelayTarget(relay.name) for relay in made.relays)
         made.stories.append(told)
         try:
             return await handler(request)

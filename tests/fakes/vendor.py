@@ -55,6 +55,7 @@ class Vendor:
     models: Mapping[str, Model] = {MODEL: Model(MODEL, 4, 10**6, 10**6, median_s=5.0, sigma=0.2)}
     aliases: Mapping[str, str] = {}
     default_model = MODEL
+    default_generation: str | None = None
     defaults: Mapping[str, str] = {}
     cents_per_credit = 1.0
     egress = DIRECT

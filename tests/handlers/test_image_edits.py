@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,6 +20,7 @@ from gateway.handlers.image_edits import idempotency_key, is_resend
 from tests.fakes.forms import BOUNDARY, edit_body, edit_form
 from tests.fakes.logbook import logbook
 from tests.fakes.openai_server import answer, fake_openai
+from tests.fakes.pictures import picture
 from tests.fakes.raw import exchange, parse
 
 StartGateway = Callable[..., Awaitable[Gateway]]
@@ -102,6 +104,22 @@ async def test_every_way_out_gives_the_upload_back(
     assert sample("gateway_memory_budget_bytes", {"kind": "held"}) == 0
     assert sample("gateway_spool_bytes") == 0
     assert bfl.counts.submits_seen == 0
+
+
+async def test_the_json_form_of_an_edit(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """A data URL is the same edit as the file; a faulty one is refused by its place in the document."""
+    gateway = await start_gateway(bfl)
+    url = f"data:image/png;base64,{base64.b64encode(picture()).decode()}"
+    document: dict[str, Any] = {"prompt": "make it blue", "images": [{"image_url": url}], "n": 2}
+    async with client.post(gateway.url + EDITS, json=document) as heard:
+        assert (heard.status, len((await heard.json())["data"])) == (200, 2)
+    document["images"] = [{"image_url": "https://127.0.0.1/a.png"}]
+    async with client.post(gateway.url + EDITS, json=document) as heard:
+        error = (await heard.json())["error"]
+    assert (heard.status, error["code"], error["param"]) == (400, "invalid_image_url", "images[0].image_url")
+    assert bfl.counts.submits_seen == 2
 
 
 async def test_a_full_queue_is_told_before_the_upload(bfl: Emulator, start_gateway: StartGateway) -> None:

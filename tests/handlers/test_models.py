@@ -10,26 +10,35 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from gateway.handlers.models import UNDATED, Listed, ModelsHandler
+from gateway.domain.caller import Caller
+from gateway.handlers.models import UNDATED, ModelsHandler
+from gateway.platforms.bfl import Bfl
+from gateway.platforms.bfl.settings import BflSettings
+from gateway.platforms.openai import OpenAi
+from gateway.routing.rules import NOBODY
 from gateway.upstream.relay import Relay
 from tests.fakes.openai_server import FakeOpenAi, Script, answer, body, cut, fake_openai, silence
-from tests.fakes.relay_front import KEYS, Front, front, platform
+from tests.fakes.relay_front import KEYS, Front, front, handler_of, platform
 
-OWN = [Listed("flux-kontext-pro", "black-forest-labs"), Listed("flux1_kontext", "black-forest-labs", created=7)]
-ENTRIES = [
-    {"id": "flux-kontext-pro", "object": "model", "created": UNDATED, "owned_by": "black-forest-labs"},
-    {"id": "flux1_kontext", "object": "model", "created": 7, "owned_by": "black-forest-labs"},
-]
+OWN = ("flux-kontext-pro", "flux-kontext-max", "flux1_kontext")
+ENTRIES = [{"id": name, "object": "model", "created": UNDATED, "owned_by": "black-forest-labs"} for name in OWN]
 GPT = {"id": "gpt-image-2", "object": "model", "created": 5, "owned_by": "system", "shutdown_date": None}
 
 
 @asynccontextmanager
-async def served(base_url: str | None, within_s: float = 3) -> AsyncIterator[tuple[Front, aiohttp.ClientSession]]:
+async def served(
+    *relays: OpenAi | str | None, within_s: float = 3, caller: Caller = NOBODY
+) -> AsyncIterator[tuple[Front, aiohttp.ClientSession]]:
+    """A text is the base URL of `openai`."""
+    built = [platform(relay) if isinstance(relay, str) else relay for relay in relays if relay]
+    bfl = Bfl("bfl", BflSettings.model_validate({"kind": "bfl", "api_key": "k"}))
+
     def routes(relay: Relay) -> list[web.RouteDef]:
-        models = ModelsHandler(OWN, relay, platform(base_url) if base_url else None, within_s=within_s)
+        models = ModelsHandler(handler_of(relay), within_s=within_s)
         return [web.get("/v1/models", models.list), web.get("/v1/models/{id:.+}", models.one)]
 
     async with front(routes) as gateway, aiohttp.ClientSession(gateway.url) as session:
+        gateway.caller, gateway.relays, gateway.platforms = caller, built, {"bfl": bfl}
         yield gateway, session
 
 
@@ -93,7 +102,7 @@ async def test_openai_is_not_waited_for(upstream: FakeOpenAi) -> None:
 async def test_own_model_is_answered_here(base: str | None) -> None:
     """A model of the gateway's own needs no OpenAI, reachable or not."""
     async with served(base) as (_, session), session.get("/v1/models/flux1_kontext") as response:
-        assert (response.status, await response.json()) == (200, ENTRIES[1])
+        assert (response.status, await response.json()) == (200, ENTRIES[2])
 
 
 async def test_unknown_model_is_not_found() -> None:
@@ -112,3 +121,57 @@ async def test_unknown_model_is_openais_to_know(upstream: FakeOpenAi) -> None:
         async with session.get("/v1/models/none") as response:
             assert response.status == 404
     assert upstream.seen[0].target in ("/v1/models/ft:gpt-4o:org::a%2Fb", "/v1/models/ft:gpt-4o:org::a/b")
+
+
+class TestWhatTheCallerMayUse:
+    """A key that is limited to models sees those, and no others."""
+
+    CALLER = Caller("a", models=("flux1_*", "gpt-image-2"))
+
+    async def test_the_list(self, upstream: FakeOpenAi) -> None:
+        """One name of a model allows all of its names; OpenAI's list is filtered too."""
+        upstream.play(answer({"object": "list", "data": [GPT, {"id": "gpt-4o"}, {"id": "flux-kontext-max"}]}))
+        async with served(upstream.url, caller=self.CALLER) as (_, session), session.get("/v1/models") as response:
+            listed = [entry["id"] for entry in (await response.json())["data"]]
+        assert listed == ["flux-kontext-pro", "flux1_kontext", "gpt-image-2"]
+
+    async def test_one_model(self, upstream: FakeOpenAi) -> None:
+        """What it may not use is not found, whoever serves it, and nobody is asked."""
+        upstream.play(answer(GPT))
+        async with served(upstream.url, caller=self.CALLER) as (_, session):
+            statuses = {}
+            for name in ("flux-kontext-pro", "flux-kontext-max", "gpt-image-2", "gpt-4o"):
+                async with session.get(f"/v1/models/{name}") as response:
+                    statuses[name] = response.status
+        assert statuses == {"flux-kontext-pro": 200, "flux-kontext-max": 404, "gpt-image-2": 200, "gpt-4o": 404}
+        assert len(upstream.seen) == 1
+
+
+class TestSeveralRelays:
+    """More than one platform that speaks OpenAI."""
+
+    async def test_lists_are_joined(self, upstream: FakeOpenAi) -> None:
+        """In the order of the configuration, first what it says itself; the silent one is told."""
+        upstream.play(answer({"object": "list", "data": [GPT, {"id": "own-1"}]}))
+        known = platform("http://127.0.0.1:9/v1", name="down", models=("own-1",), aliases={"pictures": "own-1"})
+        async with served(known, upstream.url) as (gateway, session), session.get("/v1/models") as response:
+            entries = (await response.json())["data"]
+        assert entries[len(ENTRIES) :] == [
+            {"id": "own-1", "object": "model", "created": UNDATED, "owned_by": "down"},
+            {"id": "pictures", "object": "model", "created": UNDATED, "owned_by": "down"},
+            GPT,
+        ]
+        assert str(gateway.stories[0].facts["models_missing"]).startswith("down: ")
+
+    async def test_each_is_asked_for_a_model(self, upstream: FakeOpenAi) -> None:
+        """Until one has it; when none does, the first one's own answer."""
+        missing = answer({"error": {"code": "model_not_found"}}, 404)
+        async with fake_openai() as second:
+            upstream.play(missing, missing, missing)
+            second.play(answer(GPT), missing)
+            relays = (platform(upstream.url, name="one"), platform(second.url, name="two"))
+            async with served(*relays) as (_, session):
+                async with session.get("/v1/models/gpt-image-2") as response:
+                    assert (response.status, await response.json()) == (200, GPT)
+                async with session.get("/v1/models/gpt-image-3") as response:
+                    assert response.status == 404

@@ -67,7 +67,7 @@ class Front:
             if self.keep_raw:
                 held = await hold(request, self.spool, self.limits.pace)
                 try:
-                    self.raw, self.raw_type, self.model = await content(held.raw), held.raw.media_type, held.model
+                    self.raw, self.raw_type, self.model = await content(held.raw), held.raw.media_type, held.seen.model
                     received = await held.read(self.limits)
                 finally:
                     held.release()
@@ -336,12 +336,6 @@ async def test_the_head_alone_can_refuse(
     answered, answer = await ask(front, head(100_000, content_type, **more))
     assert (answered, answer["error"]["code"]) == (status, code)
     assert front.peak == 0
-
-
-async def test_json_edits_are_named(front: Front) -> None:
-    """Who sends the JSON form of an edit is told that this form is not taken yet."""
-    _, answer = await ask(front, head(2, "application/json") + b"{}")
-    assert "JSON edits are not taken yet" in answer["error"]["message"]
 
 
 async def test_a_declared_length_over_the_total_is_refused_at_once(front: Front) -> None:

@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 
 from gateway.domain.errors import InvalidRequest, NotFound
-from gateway.handlers.relay import RelayHandler, rest_of
+from gateway.handlers.relay import rest_of
 from gateway.upstream.relay import Relay
 from tests.fakes.openai_server import FakeOpenAi, answer, cut, fake_openai
-from tests.fakes.relay_front import Front, front, nothing, platform
+from tests.fakes.relay_front import Front, front, handler_of, nothing, platform
 
 
 @asynccontextmanager
@@ -24,11 +24,11 @@ async def served(base_url: str | None, prefix: str = "") -> AsyncIterator[Front]
     """The handler on every method below `{prefix}/v1/`; without a base URL no platform is configured."""
 
     def routes(relay: Relay) -> list[web.RouteDef]:
-        openai = platform(base_url) if base_url else None
-        handler = RelayHandler(relay, openai, prefix=prefix + "/v1")
+        handler = handler_of(relay, prefix)
         return [web.route("*", prefix + "/v1/{rest:.*}", handler.__call__, expect_handler=nothing)]
 
     async with front(routes) as made:
+        made.relays = [platform(base_url)] if base_url else []
         yield made
 
 

@@ -257,7 +257,7 @@ async def test_a_picture_through_a_proxy(
     authority: Authority, tls: dict[str, ssl.SSLContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy may be private, the picture's host has to look public."""
-    monkeypatch.setattr("gateway.upstream.guard.PRIVATE_ZONES", ())  # `.test`, which the vendor's name ends in
+    monkeypatch.setattr("gateway.domain.public.PRIVATE_ZONES", ())  # `.test`, which the vendor's name ends in
     names = {"picture.delivery.test:443": ""}
     async with fake_openai(body(PICTURE), tls=tls["picture.delivery.test"]) as vendor, ConnectProxy(names) as proxy:
         names["picture.delivery.test:443"] = vendor.place

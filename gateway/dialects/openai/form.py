@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -52,19 +52,30 @@ class Form:
 
 def read_edit(form: Form) -> Edit:
     """Raises: InvalidField and its kinds, with the client's field name."""
-    text = _once(form.fields)
     pictures = _pictures(form)
+    edit = read_options(form)
+    if not pictures["image"]:
+        raise MissingField("Missing required parameter: 'image'.", param="image")
+    for name in ("mask", "markup"):
+        if len(pictures[name]) > 1:
+            raise DuplicateField(f"Duplicate parameter: '{name}'.", param=name)
+    return replace(
+        edit,
+        images=tuple(pictures["image"]),
+        mask=next(iter(pictures["mask"]), None),
+        markup=next(iter(pictures["markup"]), None),
+    )
+
+
+def read_options(form: Form) -> Edit:
+    """The text fields alone, which edits and generations share. Raises: as `read_edit`."""
+    text = _once(form.fields)
     if not text.get("prompt", "").strip():
         raise MissingField("Missing required parameter: 'prompt'.", param="prompt")
     if len(text["prompt"]) > PROMPT_LONGEST:
         raise InvalidField(
             f"prompt has {len(text['prompt'])} characters; {PROMPT_LONGEST} are allowed.", param="prompt"
         )
-    if not pictures["image"]:
-        raise MissingField("Missing required parameter: 'image'.", param="image")
-    for name in ("mask", "markup"):
-        if len(pictures[name]) > 1:
-            raise DuplicateField(f"Duplicate parameter: '{name}'.", param=name)
     for name in ANIMATED:
         if any(key == name or key.startswith(name + "[") for key in text):
             raise UnsupportedField(f"{name} belongs to gif and svg output, which no platform here makes.", param=name)
@@ -77,7 +88,7 @@ def read_edit(form: Form) -> Edit:
     known = TAKEN | CHOICES.keys() | WHOLE.keys()
     return Edit(
         prompt=text["prompt"],
-        images=tuple(pictures["image"]),
+        images=(),
         model=text.get("model") or None,
         n=read_whole(text.get("n", "1"), "n", 1, 10),
         size=_size(text.get("size")),
@@ -86,8 +97,6 @@ def read_edit(form: Form) -> Edit:
         moderation=text.get("moderation"),
         stream=read_truth(text.get("stream", "false"), "stream"),
         end_user=text.get("safety_identifier", text.get("user")),
-        mask=next(iter(pictures["mask"]), None),
-        markup=next(iter(pictures["markup"]), None),
         asked=tuple(text.items()),
         extra=tuple((name, value) for name, value in text.items() if name not in known),
     )

@@ -42,7 +42,7 @@ class DuplicateField(InvalidField):
 
 
 class InvalidType(InvalidField):
-    """Text where a file belongs."""
+    """A value of another type than the field's, such as text where a file belongs."""
 
     code = "invalid_type"
 
@@ -66,7 +66,7 @@ class UnsupportedImage(InvalidField):
 
 
 class ImageTooLarge(InvalidField):
-    """A picture with more pixels than the model takes."""
+    """A picture with more pixels, or bytes, than the model takes."""
 
     code = "image_too_large"
 

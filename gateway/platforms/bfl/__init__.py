@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from yarl import URL
 
@@ -13,8 +14,7 @@ from gateway.domain.outcome import Outcome, Ticket
 from gateway.domain.target import JobTarget
 from gateway.platforms.bfl import response
 from gateway.platforms.bfl.hosts import KeyHosts
-from gateway.platforms.bfl.models import KONTEXT
-from gateway.platforms.bfl.request import Translation
+from gateway.platforms.bfl.request import translate
 from gateway.platforms.bfl.settings import BflSettings
 from gateway.platforms.contract import Health, Model, Plan
 from gateway.wire.body import JsonBody
@@ -32,9 +32,11 @@ class Bfl:
         self.name = name
         self.account = name
         self.max_active_tasks = settings.max_active_tasks
-        self.models: Mapping[str, Model] = KONTEXT
-        self.aliases: Mapping[str, str] = settings.aliases
+        self._models = settings.offered
+        self.models: Mapping[str, Model] = self._models
+        self.aliases: Mapping[str, str] = settings.served_aliases
         self.default_model = settings.default_model
+        self.default_generation = settings.default_generation
         self.defaults: Mapping[str, str] = settings.defaults
         self._base = settings.base_url.rstrip("/")
         self._settings = settings
@@ -45,23 +47,28 @@ class Bfl:
         self._secrets = {"x-key": settings.api_key.reveal()}
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
-        translation = Translation(
+        translation = translate(
             edit,
-            self.models[target.model],
-            target.terms.defaults,
+            self._models[target.model],
+            target.terms,
+            offered=self._models,
             forward_user=self._settings.forward_user,
             lenient=self._settings.unknown_fields == "ignore",
         )
-        translation.run()
-        fields, seed = translation.fields, translation.fields.get("seed")
-        bodies = (
-            {**fields, "seed": seed + index} if isinstance(seed, int) and index else fields for index in range(edit.n)
-        )
-        url = f"{self._base}/v1/{target.model}"
+        url = f"{self._base}{translation.model.endpoint}"
         calls = tuple(
-            Call("submit", "POST", url, JsonBody(body), secrets=self._secrets, egress=self.egress) for body in bodies
+            Call("submit", "POST", url, JsonBody(body), secrets=self._secrets, egress=self.egress)
+            for body in translation.bodies(edit.n)
         )
-        return Plan(target, calls, tuple(translation.notes), translation.names)
+        return Plan(
+            replace(target, model=translation.model.name),
+            calls,
+            translation.notes,
+            translation.names,
+            translation.needs,
+            translation.credits,
+            translation.megapixels,
+        )
 
     def read_submit(self, plan: Plan, answer: Answer) -> Outcome:
         if not 200 <= answer.status < 300:

@@ -183,7 +183,8 @@ def _finished(found: Mapping[str, Any]) -> Outcome:
     sample = result.get("sample") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(sample, str) or not 0 < len(sample) <= 4096:
         return Unsure("Ready without a sample")
-    seed, prompt = result.get("seed"), result.get("prompt")
+    # FLUX 3 tells what it made of the prompt beside it, the others in its place.
+    seed, prompt = result.get("seed"), result.get("expanded_prompt") or result.get("prompt")
     return Finished(
         results=(Link(sample),),
         cost=_number(found.get("cost")),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from yarl import URL
 
-from gateway.domain.edit import Edit
 from gateway.domain.egress import CaFile, Proxy, refuse_plain
 from gateway.domain.errors import InvalidField
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.secret import Secret
 from gateway.domain.settings import BaseUrl, Settings
-from gateway.platforms.bfl.models import KONTEXT
-from gateway.platforms.bfl.request import Translation
+from gateway.platforms.bfl.kinds import Flux
+from gateway.platforms.bfl.models import MODELS
+from gateway.platforms.bfl.terms import check
+
+EDITS, GENERATES = "flux-kontext-pro", "flux-pro-1.1"
 
 
 class BflSettings(Settings):
@@ -27,9 +30,15 @@ class BflSettings(Settings):
         default="https://api.bfl.ai", description="The API's origin; `https://api.eu.bfl.ai` keeps requests in Europe"
     )
     max_active_tasks: int = Field(default=24, ge=1, le=10_000, description="The account's limit of unfinished tasks")
-    default_model: str = Field(default="flux-kontext-pro", description="Used where the client names no model")
+    models: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="The only models that this account serves; left out, all"
+    )
+    default_model: str = Field(default=EDITS, description="Used for edits where the client names no model")
+    default_generation_model: str = Field(
+        default=GENERATES, description="Used for generations where the client names no model"
+    )
     aliases: dict[str, str] = Field(
-        default_factory=lambda: {"flux1_kontext": "flux-kontext-pro"},
+        default_factory=lambda: {"flux1_kontext": EDITS},
         description="Further names clients may use, each with the model it means",
     )
     defaults: dict[str, str] = Field(
@@ -48,18 +57,6 @@ class BflSettings(Settings):
     proxy: Proxy = None
     ca_file: CaFile = None
 
-    @field_validator("defaults")
-    @classmethod
-    def _usable(cls, defaults: dict[str, str]) -> dict[str, str]:
-        """What every request would be refused for is refused here, where its author reads it."""
-        edit = Edit("a default", images=())
-        for model in KONTEXT.values():
-            try:
-                Translation(edit, model, defaults, forward_user=False, lenient=False).run()
-            except InvalidField as error:
-                raise ValueError(error.text) from None
-        return defaults
-
     @model_validator(mode="after")
     def _keeps_its_key(self) -> Self:
         """The operator's own word is enough for https; plain http shows the key to everybody on the way."""
@@ -77,7 +74,52 @@ class BflSettings(Settings):
         refuse_plain(self.proxy, self.base_url, self.insecure_hosts)
         return self
 
-    def model_post_init(self, _context: object) -> None:
-        for name in (self.default_model, *self.aliases.values()):
-            if name not in KONTEXT:
-                raise ValueError(f"no BFL model is called {name!r}; known: {', '.join(KONTEXT)}")
+    @property
+    def offered(self) -> Mapping[str, Flux]:
+        """The models that this account serves, in the table's order."""
+        return {name: model for name, model in MODELS.items() if self.models is None or name in self.models}
+
+    @property
+    def served_aliases(self) -> Mapping[str, str]:
+        """The aliases, without one that nobody wrote down for a model that is not offered."""
+        return {alias: name for alias, name in self.aliases.items() if name in self.offered}
+
+    @property
+    def default_generation(self) -> str | None:
+        """Where it is not said, and the usual one not offered, the first that works from text alone."""
+        able = [model.name for model in self.offered.values() if model.generates]
+        if self.default_generation_model in able or "default_generation_model" in self.model_fields_set:
+            return self.default_generation_model
+        return next(iter(able), None)
+
+    @model_validator(mode="after")
+    def _offers_what_it_names(self) -> Self:
+        named = [("models", name) for name in self.models or ()] + [("default_model", self.default_model)]
+        for key in {"aliases", "default_generation_model"} & self.model_fields_set:
+            value = getattr(self, key)
+            named += ((key, name) for name in ([value] if isinstance(value, str) else value.values()))
+        for key, name in named:
+            if name not in self.offered:
+                known = ", ".join(self.offered or MODELS)
+                raise _refusal(f"no BFL model is called {name!r} here; known: {known}", key)
+        edits = [model.name for model in self.offered.values() if model.edits]
+        if edits and self.default_model not in edits:
+            raise _refusal(f"{self.default_model} edits nothing; those that do: {', '.join(edits)}", "default_model")
+        if self.default_generation and not MODELS[self.default_generation].generates:
+            raise _refusal(f"{self.default_generation} makes nothing from text alone", "default_generation_model")
+        return self
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        """What every request would be refused for is refused here, where its author reads it."""
+        for name, text in self.defaults.items():
+            try:
+                check(name, text, self.offered.values())
+            except InvalidField as error:
+                raise _refusal(error.text, "defaults", name) from None
+        return self
+
+
+def _refusal(text: str, *path: str) -> PydanticCustomError:
+    """A complaint about one key of several that belong together."""
+    return PydanticCustomError("bfl_account", "{text}", {"text": text, "path": path})

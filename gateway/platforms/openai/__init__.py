@@ -16,6 +16,7 @@ class OpenAi:
 
     def __init__(self, name: str, settings: OpenAiSettings) -> None:
         self.name = name
+        self.settings = settings
         base = settings.base_url.rstrip("/")
         self.base_url = base if base.count("/") > 2 else base + "/v1"
         self.egress = Egress.of(settings.proxy, settings.ca_file)

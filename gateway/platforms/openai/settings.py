@@ -23,6 +23,21 @@ class OpenAiSettings(Settings):
         default="https://api.openai.com/v1",
         description="As the official SDKs take it: what follows our `/v1` follows this. A bare origin gets `/v1`",
     )
+    image_model: str | None = Field(
+        default=None, min_length=1, description="Asked for in every request for pictures, whatever the client named"
+    )
+    image_model_fallback: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What a model that only other platforms have, such as flux-*, becomes here",
+    )
+    models: tuple[str, ...] = Field(
+        default=(),
+        description="Models it is known for: listed in /v1/models, and in a list of relays asked of it alone",
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=dict, description="Further names clients may use for pictures, each with the model it means"
+    )
     proxy: Proxy = None
     ca_file: CaFile = None
 

@@ -33,6 +33,7 @@ CLIENT_NAMES = {
     "prompt": "prompt",
     "aspect_ratio": "size",
     "safety_tolerance": "moderation",
+    "input_image": "image",
     "input_image_2": "image[1]",
 }
 SAMPLE = json.loads(sample("poll.ready.200").body)["result"]["sample"]
@@ -63,6 +64,7 @@ TAKEN: dict[str, Outcome] = {
     "submit.accepted_priced.200": Working(
         Ticket(ID, POLLING, "flux-kontext-pro", "bfl", 7.000000000000001), "submitted"
     ),
+    "submit.accepted_flux_2.200": Working(Ticket(ID, POLLING, "flux-kontext-pro", "bfl", 4.5), "submitted"),
     "submit.accepted_webhook.200": Working(
         Ticket(ID, f"https://api.bfl.ai/v1/get_result?id={ID}", "flux-kontext-pro", "bfl"), "submitted"
     ),
@@ -80,6 +82,7 @@ TURNED_DOWN: dict[str, tuple[type[GatewayError], Paid, str | None]] = {
     "submit.ratio.422": (InvalidField, Paid.NO, "size"),
     "submit.second_image.422": (InvalidField, Paid.NO, "image[1]"),
     "submit.extra.422": (InvalidField, Paid.NO, None),
+    "submit.extra_flux_3.422": (InvalidField, Paid.NO, "image"),
     "submit.error.500": (AnswerLost, Paid.MAYBE, None),
     "submit.html.502": (AnswerLost, Paid.MAYBE, None),
     "submit.overloaded.503": (AnswerLost, Paid.MAYBE, None),
@@ -92,6 +95,12 @@ HEARD: dict[str, Outcome] = {
     "poll.undocumented.200": Working(TICKET, "Upscaling", known=False),
     "poll.ready.200": Finished((Link(SAMPLE),), cost=4.0, seed=42, prompt="a red fox"),
     "poll.ready_short.200": Finished((Link(SAMPLE),), seed=1752478609715, prompt="a red fox"),
+    "poll.ready_flux_2.200": Finished(
+        (Link(SAMPLE),), seed=1093527466, prompt="a red fox in the snow, morning light, fine fur"
+    ),
+    "poll.ready_flux_3.200": Finished(
+        (Link(SAMPLE),), prompt="A red fox stands in fresh snow, soft morning light on its fur"
+    ),
     "poll.request_moderated.200": Refused(Stage.INPUT, ("Derivative Works Filter",)),
     "poll.content_moderated.200": Refused(Stage.OUTPUT, ("Safety Filter", "Nudity")),
     "poll.content_moderated_bare.200": Refused(Stage.OUTPUT, ()),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.platforms.bfl.models import KONTEXT
+from gateway.platforms.bfl import Bfl
+from gateway.platforms.bfl.models import MODELS
 from gateway.platforms.bfl.settings import BflSettings
 
 KEY = "very-secret-key"
@@ -25,20 +26,47 @@ def test_a_key_is_enough() -> None:
         24,
         "flux-kontext-pro",
     )
-    assert found.aliases == {"flux1_kontext": "flux-kontext-pro"}
+    assert found.aliases == found.served_aliases == {"flux1_kontext": "flux-kontext-pro"}
+    assert found.default_generation == "flux-pro-1.1"
+    assert list(found.offered) == list(MODELS)
     assert found.unknown_fields == "refuse" and not found.forward_user
 
 
-def test_the_table_of_models() -> None:
-    """20 MB, 20 megapixels and four pictures each; six tasks at once of the larger model."""
-    assert {name: model.ceiling for name, model in KONTEXT.items()} == {"flux-kontext-pro": None, "flux-kontext-max": 6}
-    limits = {(m.max_images, m.max_image_bytes, m.max_image_pixels) for m in KONTEXT.values()}
-    assert limits == {(4, 20 * 1024 * 1024, 20_000_000)}
+@pytest.mark.parametrize(
+    ("options", "edits", "generates"),
+    [
+        ({"models": ["flux-kontext-pro"]}, "flux-kontext-pro", "flux-kontext-pro"),
+        ({"models": ["flux-dev", "flux-kontext-pro"]}, "flux-kontext-pro", "flux-kontext-pro"),
+        ({"models": ["flux-dev"], "default_model": "flux-dev"}, "flux-dev", "flux-dev"),
+        ({"models": ["flux-2-max", "flux-pro-1.1"], "default_model": "flux-2-max"}, "flux-2-max", "flux-pro-1.1"),
+        ({"models": ["flux-pro-1.0-fill"], "default_model": "flux-pro-1.0-fill"}, "flux-pro-1.0-fill", None),
+        ({"default_model": "flux-3-image", "default_generation_model": "flux-dev"}, "flux-3-image", "flux-dev"),
+    ],
+)
+def test_fewer_models(options: dict[str, Any], edits: str, generates: str | None) -> None:
+    """A usual default that is not offered gives way, and an alias that nobody wrote goes with its model."""
+    found = settings(**options)
+    assert (found.default_model, found.default_generation) == (edits, generates)
+    assert set(found.offered) == set(options.get("models", MODELS))
+    assert found.served_aliases == (
+        {"flux1_kontext": "flux-kontext-pro"} if "flux-kontext-pro" in found.offered else {}
+    )
+    account = Bfl("bfl", found)
+    assert account.models == found.offered
+    assert (account.default_model, account.default_generation) == (edits, generates)
+    assert account.aliases == found.served_aliases
 
 
 @pytest.mark.parametrize(
     "defaults",
-    [{}, {"safety_tolerance": "1"}, {"aspect_ratio": "16:9", "seed": "7", "prompt_upsampling": "true"}],
+    [
+        {},
+        {"safety_tolerance": "1"},
+        {"aspect_ratio": "16:9", "seed": "7", "prompt_upsampling": "true"},
+        # Fields of some of the models.
+        {"guidance": "3.5", "resolution": "2k", "raw": "true"},
+        {"size": "1024x1024", "quality": "high"},
+    ],
 )
 def test_defaults(defaults: dict[str, str]) -> None:
     """BFL's own fields, as a client would write them."""
@@ -50,13 +78,22 @@ def test_defaults(defaults: dict[str, str]) -> None:
     [
         ({"defaults": {"safety_tolerance": "6"}}, "0 to 2"),
         ({"defaults": {"aspect_ratio": "4:1"}}, "3:7"),
-        ({"defaults": {"guidance": "3"}}, "guidance"),
+        ({"defaults": {"guidance": "30"}}, "1.5 to"),
+        ({"defaults": {"webhook_url": "https://x"}}, "webhook_url"),
         ({"defaults": {"output_format": "jpeg"}}, "output_format"),
-        ({"default_model": "flux-2"}, "flux-kontext-pro"),
-        ({"aliases": {"mine": "flux-2"}}, "flux-2"),
+        ({"default_model": "flux-9"}, "flux-kontext-pro"),
+        ({"aliases": {"mine": "flux-9"}}, "flux-9"),
         ({"base_url": "ftp://api.bfl.ai"}, "base_url"),
         ({"base_url": "https://user@api.bfl.ai"}, "base_url"),
         ({"base_url": "https://api.bfl.ai?x=1"}, "base_url"),
+        ({"models": []}, "models"),
+        ({"models": ["flux-9"]}, "flux-9"),
+        ({"models": ["flux-dev"]}, "flux-kontext-pro"),
+        ({"models": ["flux-kontext-pro"], "aliases": {"best": "flux-kontext-max"}}, "flux-kontext-max"),
+        ({"models": ["flux-kontext-pro"], "default_generation_model": "flux-dev"}, "flux-dev"),
+        ({"models": ["flux-3-image"], "default_model": "flux-3-image", "defaults": {"seed": "1"}}, "seed"),
+        ({"default_model": "flux-dev"}, "edits nothing"),
+        ({"default_generation_model": "flux-pro-1.0-fill"}, "text alone"),
         ({"max_active_tasks": 0}, "max_active_tasks"),
         ({"unknown_fields": "drop"}, "unknown_fields"),
         ({"surprise": 1}, "surprise"),

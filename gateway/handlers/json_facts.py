@@ -1,0 +1,83 @@
+"""What the routes want to know of a JSON body that is held for a relay; judged is nothing but that it is JSON."""
+
+from __future__ import annotations
+
+from gateway.domain.errors import InvalidJson, TooLarge
+from gateway.wire.scan import Bounds, Scanner
+from gateway.wire.scanned import Closed, Event, Kind, Opened, Path
+
+# Wider than what any platform takes: a relay's body is its upstream's to judge.
+WIDE = Bounds(depth=64, values=10_000, key_bytes=1024, number_bytes=1024)
+# More members than this could hide the one that decides.
+MEMBERS = 256
+TEXT_LONGEST = 1024
+
+
+def everything(_path: Path) -> bool:
+    """Streams every string, so that none is ever held whole."""
+    return True
+
+
+class JsonFacts:
+    """
+    Pushed with the body in pieces. `fields` are the top-level texts, numbers and booleans, as text of at most 1 KiB;
+    `images` counts the items of `images`, `mask` tells whether there is one.
+
+    `broken` is set as soon as the body is not one JSON object with unique names: then nothing else counts.
+    """
+
+    def __init__(self) -> None:
+        self.fields: dict[str, str] = {}
+        self.images = 0
+        self.mask = False
+        self.broken = False
+        self._scanner = Scanner(WIDE, everything)
+        self._members = 0
+        self._text: str | None = None
+
+    def push(self, piece: bytes) -> None:
+        """Never raises."""
+        if self.broken:
+            return
+        try:
+            for event in self._scanner.feed(piece):
+                self._on(event)
+        except (InvalidJson, TooLarge):
+            self.broken = True
+
+    def close(self) -> None:
+        """To be called at the body's end; never raises."""
+        try:
+            self._scanner.close()
+        except InvalidJson:
+            self.broken = True
+
+    def _on(self, event: Event) -> None:
+        if isinstance(event, str):
+            if self._text is not None and len(self._text) < TEXT_LONGEST:
+                self._text += event[:TEXT_LONGEST]
+        elif isinstance(event, Closed):
+            if len(event.path) == 1 and self._text is not None:
+                self._keep(event.path, self._text)
+                self._text = None
+        elif len(event.path) == 2:
+            self.images += event.path[0] == "images"
+        elif len(event.path) == 1:
+            self._member(event)
+
+    def _member(self, event: Event) -> None:
+        assert not isinstance(event, (str, Closed))
+        self._members += 1
+        if self._members > MEMBERS:
+            self.broken = True
+        if event.kind is Kind.NULL:
+            return
+        self.mask = self.mask or event.path == ("mask",)
+        if not isinstance(event, Opened):
+            self._keep(event.path, event.text)
+        elif event.kind is Kind.TEXT:
+            self._text = ""
+
+    def _keep(self, path: Path, text: str) -> None:
+        if not self.broken:
+            self.fields[str(path[0])] = text.encode()[:TEXT_LONGEST].decode(errors="ignore")

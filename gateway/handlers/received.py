@@ -1,0 +1,61 @@
+"""What a request's body may weigh, and what came of it; shared by the readers of forms and of JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from aiohttp import web
+
+from gateway.dialects.openai.form import Form
+from gateway.domain.errors import InvalidMultipart, InvalidRequest
+from gateway.handlers.body import Body, Pace
+from gateway.stores.blobs import SpooledBlob
+
+# What the body asks for: a generation has no pictures.
+Purpose: TypeAlias = Literal["edit", "generation"]
+
+# Text fields, part headers and boundaries, all together.
+SLACK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one upload may weigh; `image_pixels` is width × height of one picture, `text_bytes` one text field."""
+
+    image_bytes: int
+    images: int
+    image_pixels: int
+    parts: int = 64
+    text_bytes: int = 128 * 1024
+    pace: Pace = field(default=Pace())
+
+    @property
+    def total_bytes(self) -> int:
+        return self.images * self.image_bytes + SLACK_BYTES
+
+    @property
+    def json_bytes(self) -> int:
+        """The same in base64, with some room for escapes."""
+        return self.total_bytes * 4 // 3 + SLACK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came. `blobs` are the pictures of `form`; whoever takes them over releases each."""
+
+    form: Form
+    blobs: tuple[SpooledBlob, ...]
+
+    def release(self) -> None:
+        """Let everything go."""
+        for blob in self.blobs:
+            blob.release()
+
+
+def open_body(request: web.BaseRequest, most: int, pace: Pace, empty: type[InvalidRequest] = InvalidMultipart) -> Body:
+    """Raises: UnsupportedMedia, ExpectationFailed, TooLarge, `empty`; nothing has been read then."""
+    body = Body(request, most, pace)
+    if not request.body_exists or body.length == 0:
+        raise empty("The request has no body.")
+    return body

@@ -1,0 +1,124 @@
+"""
+The pixel work itself. Only a worker process imports this: the gateway's own has no Pillow.
+
+https://pillow.readthedocs.io/en/stable/reference/Image.html
+"""
+
+from __future__ import annotations
+
+import io
+
+# All that Pillow would otherwise import at the first picture of a kind. MPO is what it calls a JPEG with more pictures
+# behind the first, as telephones make them.
+from PIL import Image, ImageChops, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from gateway.imaging.channels import rgb, rgba
+from gateway.imaging.formats import JPEG, PNG
+from gateway.imaging.frames import Fault, Order
+from gateway.imaging.probe import Probe
+
+PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+# Vendors take 20 MB or 20 MiB (https://docs.bfl.ai/kontext/kontext_image_editing): what comes near goes as a JPEG.
+MOST_PNG_BYTES = 18 * 1024 * 1024
+JPEG_QUALITY = 92
+# A fraction of the default level's time for a few more bytes; the picture lives for seconds.
+PNG_LEVEL = 1
+
+# https://www.w3.org/TR/png-3/#11IHDR: the bit depth stands behind width and height.
+_DEPTH_AT = 24
+# https://www.color.org/specification/ICC.1-2022-05.pdf 7.2: the colour space that the profile describes.
+_ICC_SPACE = slice(16, 20)
+# https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf 4.6.4
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Unusable(Exception):
+    """The picture is at fault; `text` is a clause fit to be shown to the client."""
+
+    def __init__(self, fault: Fault, text: str) -> None:
+        super().__init__(text)
+        self.fault, self.text = fault, text
+
+
+def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> memoryview:
+    """
+    The finished picture's bytes. `found` is what the file's header was read to say.
+
+    Raises: Unusable, MemoryError; and whatever Pillow raises on a picture that it cannot decode.
+    """
+    for width, height in ((found.width, found.height), order.pixels or (1, 1)):
+        if width * height > max_pixels:
+            raise Unusable(Fault.PIXELS, f"has {width} × {height} pixels; {max_pixels} are allowed")
+    Image.MAX_IMAGE_PIXELS = None  # the operator's limit holds, which has just been applied
+    with Image.open(file, formats=FORMATS) as image:
+        # Two readers of one file who disagree about its size: somebody wants the first to be believed.
+        if image.size != (found.width, found.height):
+            raise Unusable(Fault.IMAGE, "its header contradicts itself")
+        depth = file.getbuffer()[_DEPTH_AT] if found.media_type == PNG else 8
+        if order.mask:
+            return _saved(_mask(image, depth, order), "PNG", compress_level=PNG_LEVEL)
+        return _picture(image, found, depth, order)
+
+
+def _mask(image: Image.Image, depth: int, order: Order) -> Image.Image:
+    """Grey: white where the picture is transparent, black where it is opaque."""
+    if not image.has_transparency_data:
+        raise Unusable(Fault.MASK, "it has no alpha channel")
+    turn = _turn(image) if order.pixels else None
+    alpha = rgba(image, depth).getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        raise Unusable(Fault.MASK, "it is opaque everywhere")
+    # Bilinear: a sharper filter rings beside an edge, which would be a seam in the edited picture.
+    return _scaled(ImageChops.invert(alpha), order, Image.Resampling.BILINEAR, turn)
+
+
+def _picture(image: Image.Image, found: Probe, depth: int, order: Order) -> memoryview:
+    turn = _turn(image) if order.pixels else None
+    if order.pixels:
+        # A JPEG is decoded at the half, quarter or eighth that still suffices, which saves most of time and memory.
+        image.draft(None, order.pixels)
+    profile = image.info.get("icc_profile")
+    if image.mode not in ("RGB", "RGBA", "P", "PA") or not profile or profile[_ICC_SPACE] != b"RGB ":
+        profile = None  # there is none, or it describes other channels than the result has
+    plain = rgba(image, depth) if image.has_transparency_data and not order.flatten else rgb(image)
+    made = _scaled(plain, order, Image.Resampling.LANCZOS, turn)
+    if found.media_type != JPEG or not order.pixels:
+        png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile)
+        if len(png) <= MOST_PNG_BYTES:
+            return png
+    return _saved(rgb(made), "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - Pillow raises many kinds on broken EXIF, which spoils no pixel
+        return None
+
+
+def _scaled(image: Image.Image, order: Order, how: Image.Resampling, turn: Image.Transpose | None) -> Image.Image:
+    """
+    Scaled, then upright. The size counts as the source's own does, before it is turned: whoever asks for it has seen
+    nothing but the header.
+    """
+    if order.pixels is None:
+        return image
+    made = image.resize(order.pixels, how)
+    return made if turn is None else made.transpose(turn)
+
+
+def _saved(image: Image.Image, form: str, **options: object) -> memoryview:
+    data = io.BytesIO()
+    image.save(data, form, **options)
+    return data.getbuffer()

@@ -1,0 +1,244 @@
+"""Pictures on their way into a body: masks, and what is too large, too small, too many or behind a link."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.domain.blob import Blob, Link
+from gateway.domain.edit import Edit
+from gateway.domain.errors import GatewayError, ImageTooLarge, InvalidField, InvalidMask, UnsupportedField
+from gateway.domain.notes import header
+from gateway.domain.rework import Rework
+from gateway.domain.size import Pixels
+from gateway.domain.target import JobTarget, MaskPolicy, OversizePolicy, Terms
+from gateway.platforms.bfl import Bfl
+from gateway.platforms.bfl.models import MODELS
+from gateway.platforms.bfl.pictures import largest, prepare
+from gateway.platforms.bfl.settings import BflSettings
+from gateway.platforms.contract import Plan
+from gateway.wire.body import Base64, JsonBody
+from tests.fakes.blob import MemoryBlob
+
+FILL = "flux-pro-1.0-fill"
+LINK = Link("https://h.example/a.png")
+LEAVE = Terms(mask=MaskPolicy.FILL, oversize=OversizePolicy.DOWNSCALE)
+
+
+class Heavy(MemoryBlob):
+    """A picture that only says how many bytes it has."""
+
+    def __init__(self, length: int, pixels: Pixels) -> None:
+        super().__init__(b"heavy", pixels=pixels)
+        self._length = length
+
+    @property
+    def length(self) -> int:
+        return self._length
+
+
+def picture(width: int = 640, height: int = 480, data: bytes = b"a") -> MemoryBlob:
+    return MemoryBlob(data, pixels=Pixels(width, height))
+
+
+A, MASK = picture(), picture(data=b"mask")
+
+
+def account(**options: object) -> Bfl:
+    return Bfl("bfl", BflSettings.model_validate({"kind": "bfl", "api_key": "k", **options}))
+
+
+def plan(
+    *images: Blob | Link, mask: Blob | Link | None = None, model: str = FILL, terms: Terms = LEAVE, asked: str = ""
+) -> Plan:
+    return account().plan(Edit("a fox", images, mask=mask, model=asked or None), JobTarget("bfl", model, terms))
+
+
+def refusal(
+    *images: Blob | Link, mask: Blob | Link | None = None, model: str = FILL, terms: Terms = LEAVE
+) -> GatewayError:
+    with pytest.raises(InvalidField) as caught:
+        plan(*images, mask=mask, model=model, terms=terms)
+    return caught.value
+
+
+def body(made: Plan) -> object:
+    (call,) = made.calls
+    return call.body
+
+
+def test_a_mask() -> None:
+    """Both are reworked first: the mask to white on black, the picture to one without an alpha of its own."""
+    image, mask = Rework(A, flatten=True), Rework(MASK, mask=True)
+    made = plan(A, mask=MASK, terms=Terms())
+    expected = {"prompt": "a fox", "image": Base64(image), "mask": Base64(mask), "output_format": "png"}
+    assert body(made) == JsonBody(expected)
+    assert made.needs == (image, mask)
+    assert made.names["image"] == "image" and made.names["mask"] == "mask"
+    assert body(made.fulfilled({image: A, mask: MASK})) == JsonBody(
+        {"prompt": "a fox", "image": Base64(A), "mask": Base64(MASK), "output_format": "png"}
+    )
+
+
+def test_without_a_mask_the_pictures_own_alpha_is_it() -> None:
+    """Sent as it is: https://docs.bfl.ai/flux_tools/flux_1_fill"""
+    made = plan(A, terms=Terms())
+    assert body(made) == JsonBody({"prompt": "a fox", "image": Base64(A), "output_format": "png"})
+    assert made.needs == () and header(made.notes) == ""
+
+
+@pytest.mark.parametrize("model", [name for name, m in MODELS.items() if m.edits and not m.masks])
+def test_a_mask_for_a_model_without_one(model: str) -> None:
+    """The route decides: refused, or painted by the model that can, which is said."""
+    refused = refusal(picture(), mask=MASK, model=model, terms=Terms())
+    assert (type(refused), refused.param) == (UnsupportedField, "mask")
+    assert model in refused.text and "prompt" in refused.text
+    made = plan(A, mask=MASK, model=model, asked="gpt-image-1")
+    assert made.target == JobTarget("bfl", FILL, LEAVE)
+    assert made.calls[0].url == f"https://api.bfl.ai/v1/{FILL}"
+    assert header(made.notes).startswith(f"model=converted({FILL}), mask=converted(white on black)")
+    assert made.credits == 5
+
+
+def test_fill_has_to_be_offered() -> None:
+    """An account that leaves it out does not switch to it."""
+    with pytest.raises(UnsupportedField):
+        account(models=["flux-kontext-pro"]).plan(
+            Edit("a fox", (A,), mask=MASK), JobTarget("bfl", "flux-kontext-pro", LEAVE)
+        )
+
+
+def test_a_mask_belongs_to_one_picture() -> None:
+    """Said as the mask's fault where the route has brought it to fill, as the pictures' where the client has."""
+    assert (refused := refusal(A, A, mask=MASK, model="flux-2-pro")).param == "mask"
+    assert isinstance(refused, UnsupportedField)
+    assert refusal(A, A, mask=MASK).param == "image[1]"
+
+
+@pytest.mark.parametrize("size", [(480, 640), (639, 480), (640, 481), (320, 240)])
+def test_a_mask_of_another_size(size: tuple[int, int]) -> None:
+    """OpenAI's own words and code."""
+    refused = refusal(A, mask=picture(*size))
+    assert (type(refused), refused.param, refused.code) == (InvalidMask, "mask", "invalid_mask_image_format")
+    assert refused.text == "Invalid mask image format - mask size does not match image size"
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "param"), [(LINK, MASK, "image"), (A, LINK, "mask"), (LINK, LINK, "image"), (LINK, None, "image")]
+)
+def test_fill_takes_no_links(image: Blob | Link, mask: Blob | Link | None, param: str) -> None:
+    """What is behind an address can neither be measured nor converted."""
+    refused = refusal(image, mask=mask)
+    assert (type(refused), refused.param) == (UnsupportedField, param)
+    assert "data URL" in refused.text
+
+
+@pytest.mark.parametrize("model", ["flux-kontext-pro", "flux-2-max", "flux-2-klein-4b", "flux-3-image"])
+def test_links_are_sent_on(model: str) -> None:
+    """BFL fetches them; they are in the order of the client's pictures, and count as something."""
+    made = plan(LINK, A, model=model)
+    fields = made.calls[0].body.fields if made.calls[0].body else {}
+    naming = ("images",) if model == "flux-3-image" else ("input_image", "input_image_2")
+    found = [fields[name] for name in naming]
+    assert (found[0] if model == "flux-3-image" else found) == [LINK.url, Base64(A)]
+    assert made.megapixels > 1.0
+
+
+@pytest.mark.parametrize("model", [name for name, m in MODELS.items() if m.edits])
+def test_as_many_as_it_takes(model: str) -> None:
+    """The first that is too many is named by its place."""
+    most = MODELS[model].max_images
+    assert len(plan(*[A] * most, model=model).calls) == 1
+    refused = refusal(*[A] * (most + 1), model=model)
+    assert refused.param == f"image[{most}]"
+    assert f"at most {most} picture" in refused.text
+
+
+@pytest.mark.parametrize(("model", "side"), [("flux-2-pro", 64), ("flux-3-image", 256)])
+def test_too_small(model: str, side: int) -> None:
+    """Refused here, as the vendor takes the money before it looks."""
+    assert len(plan(picture(side, side), model=model).calls) == 1
+    for width, height in ((side - 1, side), (side, side - 1)):
+        refused = refusal(picture(width, height), model=model)
+        assert refused.param == "image" and f"{side} pixels" in refused.text
+
+
+@pytest.mark.parametrize("model", [name for name, m in MODELS.items() if m.edits])
+@pytest.mark.parametrize("position", [0, 1])
+def test_too_large_is_refused(model: str, position: int) -> None:
+    """More pixels or more bytes than the model takes, named by its place; at the limit it passes."""
+    kind = MODELS[model]
+    if position >= kind.max_images:
+        return
+    at_limit = Heavy(kind.max_image_bytes, Pixels(kind.max_image_pixels // 4000, 4000))
+    images: list[Blob] = [A, A][: kind.max_images]
+    images[position] = at_limit
+    assert plan(*images, model=model, terms=Terms()).needs == ()
+    for large in (
+        Heavy(kind.max_image_bytes + 1, Pixels(1000, 1000)),
+        Heavy(1, Pixels(kind.max_image_pixels // 4000 + 1, 4000)),
+    ):
+        images[position] = large
+        refused = refusal(*images, model=model, terms=Terms())
+        assert type(refused) is ImageTooLarge
+        assert refused.param == ("image" if kind.max_images == 1 else f"image[{position}]")
+        assert str(kind.max_image_pixels) in refused.text
+
+
+def test_too_large_is_made_smaller() -> None:
+    """By leave of the route: the largest of its ratio that fits, and what that becomes is priced."""
+    large = picture(8000, 6000)
+    small = Pixels(5163, 3872)
+    made = plan(large, A, model="flux-2-pro")
+    work = Rework(large, pixels=small)
+    assert made.needs == (work,)
+    assert body(made) == JsonBody(
+        {"prompt": "a fox", "input_image": Base64(work), "input_image_2": Base64(A), "output_format": "png"}
+    )
+    assert header(made.notes) == "image=converted(downscaled to 5163x3872)"
+    assert small.count <= 20_000_000
+    assert made.megapixels == pytest.approx((small.count + 640 * 480) / 2**20 + 4)
+
+
+def test_several_too_large() -> None:
+    """Each is said."""
+    made = plan(picture(8000, 6000), picture(6000, 8000), model="flux-kontext-pro")
+    assert [work.pixels for work in made.needs] == [Pixels(5163, 3872), Pixels(3872, 5163)]
+    assert header(made.notes) == "image=converted(downscaled to 5163x3872 and 3872x5163)"
+
+
+def test_too_many_bytes() -> None:
+    """Down to a size whose PNG cannot be too large, or to its own size when it is that small already."""
+    for pixels, smaller in ((Pixels(4000, 3000), Pixels(2643, 1982)), (Pixels(1000, 1000), Pixels(1000, 1000))):
+        (work,) = plan(Heavy(20 * 1024 * 1024 + 1, pixels), model="flux-kontext-max").needs
+        assert work.pixels == smaller
+        assert smaller.count * 4 <= 20 * 1024 * 1024
+
+
+def test_mask_and_picture_become_small_together() -> None:
+    """Both have the same size afterwards, which the vendor checks."""
+    large, mask = picture(8000, 6000), picture(8000, 6000, b"mask")
+    size = Pixels(5163, 3872)
+    made = plan(large, mask=mask, model="flux-2-pro")
+    assert made.needs == (Rework(large, flatten=True, pixels=size), Rework(mask, mask=True, pixels=size))
+    assert "image=converted(downscaled to 5163x3872; without alpha)" in header(made.notes)
+    assert made.megapixels == pytest.approx(2 * size.count / 2**20)
+
+
+@given(st.integers(1, 65_535), st.integers(1, 65_535), st.integers(10_000, 20_000_000))
+def test_the_largest_size_within_a_limit(width: int, height: int, most: int) -> None:
+    """Never above it unless one pixel high, never larger than it was, and nothing larger of its ratio fits."""
+    found = largest(Pixels(width, height), most)
+    assert 1 <= found.width <= width and 1 <= found.height <= height
+    assert found.count <= max(most, found.width, found.height)
+    if width * height <= most:
+        assert found == Pixels(width, height)
+    else:
+        assert (found.width + 1) * (found.height + 1) > most
+
+
+def test_nothing_to_prepare() -> None:
+    """A generation has no pictures to speak of."""
+    found = prepare(Edit("a fox", ()), MODELS["flux-2-pro"], OversizePolicy.REFUSE)
+    assert not (found.fields or found.names or found.notes or found.needs or found.sizes)

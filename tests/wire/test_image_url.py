@@ -1,0 +1,82 @@
+"""Addresses and data URLs, in pieces of any size."""
+
+from __future__ import annotations
+
+import base64
+import textwrap
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.wire.image_url import ADDRESS_LONGEST, BadBase64, BadUrl, ImageUrl
+
+
+def read(text: str, step: int = 10**9) -> tuple[bytes, str | None]:
+    url = ImageUrl()
+    data = b"".join([url.feed(text[at : at + step]) for at in range(0, len(text), step)])
+    return data + url.close(), url.address
+
+
+@given(st.binary(min_size=1, max_size=200), st.integers(1, 50), st.booleans(), st.integers(0, 80))
+def test_bytes_come_back_however_the_text_is_cut(data: bytes, step: int, padded: bool, width: int) -> None:
+    """With padding or without, in one line or in many."""
+    text = base64.b64encode(data).decode()
+    text = text if padded else text.rstrip("=")
+    text = "\r\n ".join(textwrap.wrap(text, width)) if width else text
+    assert read(f"data:image/png;base64,{text}", step) == (data, None)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "data:image/png;base64",
+        "DATA:IMAGE/JPEG;BASE64",
+        "data:;base64",
+        "data:image/webp;name=a b.webp;base64",
+        "data:a/b; base64",
+    ],
+)
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_heads_of_data_urls(head: str, step: int) -> None:
+    """The type it claims does not matter: the bytes say what it is."""
+    assert read(f"{head},QUJD", step) == (b"ABC", None)
+
+
+@pytest.mark.parametrize("text", ["", "d", "data", "https://a.example/x.png", "file_1", "x" * ADDRESS_LONGEST])
+@pytest.mark.parametrize("step", [1, 7, 10**6])
+def test_everything_else_is_an_address(text: str, step: int) -> None:
+    """Which somebody else judges."""
+    assert read(text, step) == (b"", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        ("data:", BadUrl, "no ','"),
+        ("data:image/png;base64", BadUrl, "no ','"),
+        ("data:" + "x" * 300, BadUrl, "no ','"),
+        ("data:image/png,QUJD", BadUrl, "begins with data:image/png;base64,"),
+        ("data:image/png;base64x,QUJD", BadUrl, "begins with"),
+        ("data:,", BadUrl, "begins with"),
+        ("x" * (ADDRESS_LONGEST + 1), BadUrl, "longer"),
+        ("data:image/png;base64,", BadBase64, "empty"),
+        ("data:image/png;base64, \n", BadBase64, "empty"),
+        ("data:image/png;base64,Q", BadBase64, "not base64"),
+        ("data:image/png;base64,QUJDQ", BadBase64, "not base64"),
+        ("data:image/png;base64,QQ=", BadBase64, "not base64"),
+        ("data:image/png;base64,=", BadBase64, "not base64"),
+        ("data:image/png;base64,QUJD=", BadBase64, "not base64"),
+        ("data:image/png;base64,QUJD====", BadBase64, "not base64"),
+        ("data:image/png;base64,QQ==QUJD", BadBase64, "not base64"),
+        ("data:image/png;base64,QUJD-_-_", BadBase64, "not base64"),
+        ("data:image/png;base64,QU*D", BadBase64, "not base64"),
+        ("data:image/png;base64,QUJ\u00e4", BadBase64, "not base64"),
+        ("data:image/png;base64,QUJD%3D", BadBase64, "not base64"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 5, 10**6])
+def test_what_is_broken(text: str, kind: type[Exception], words: str, step: int) -> None:
+    """Other encodings, other alphabets, too little and too much, however it is cut."""
+    with pytest.raises(kind, match=words):
+        read(text, step)
