@@ -19,6 +19,7 @@ REQUIRED = {
     "StateDirectoryMode": "0700",
     "UMask": "0077",
     "NoNewPrivileges": "yes",
+    "OOMPolicy": "continue",
     "CapabilityBoundingSet": "",
     "AmbientCapabilities": "",
     "LockPersonality": "yes",
