@@ -41,7 +41,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         lambda: read_whole(text, "x", 0, 9),
         lambda: read_truth(text, "x"),
     ):
+        params = []
         try:
             assert 0 <= read() <= 9
         except InvalidField as error:
-            assert error.param == "x"
+            params.append(error.param)
+        assert params in ([], ["x"])

@@ -130,10 +130,10 @@ async def test_a_refusal_is_heard_while_uploading(curl: Curl, large: Path, promp
 
 @pytest.mark.parametrize("expect", ["100-continue", ""])
 async def test_too_large(curl: Curl, expect: str, tmp_path: Path, prompt: str) -> None:
-    """More than four pictures' worth is 413 by its declared length alone, before or during the upload."""
+    """More than ten pictures' worth is 413 by its declared length alone, before or during the upload."""
     path = tmp_path / "huge"
     with path.open("wb") as file:
-        file.truncate(90 * MIB)
+        file.truncate(250 * MIB)
     heads = ["-H", f"Expect: {expect}" if expect else "Expect:"]
     reply = await curl(*heads, "-F", f"prompt={prompt}", "-F", f"image=@{path}")
     assert (reply.status, reply.error["code"]) == (413, "request_too_large")

@@ -35,13 +35,13 @@ CASES = {
     "wrong key": Case("AuthenticationError", 401, "invalid_api_key", call={"key": "gw-nobody"}),
     "size": Case("BadRequestError", 400, "invalid_value", "size", call={"size": "1x9"}),
     "n": Case("BadRequestError", 400, "invalid_value", "n", call={"n": 11}),
-    "five pictures": Case("BadRequestError", 400, "invalid_value", "image", call={"how": "list", "pictures": 5}),
-    "unknown field": Case("BadRequestError", 400, "unknown_parameter", "guidance", call={"extra": {"guidance": 3}}),
+    "five pictures": Case("BadRequestError", 400, "invalid_value", "image[4]", call={"how": "list", "pictures": 5}),
+    "unknown field": Case("BadRequestError", 400, "unsupported_parameter", "guidance", call={"extra": {"guidance": 3}}),
     "seed": Case("BadRequestError", 400, "invalid_value", "seed", call={"extra": {"seed": -1}}),
     "transparent": Case(
         "BadRequestError", 400, "unsupported_parameter", "background", call={"background": "transparent"}
     ),
-    "model": Case("NotFoundError", 404, "model_not_found", "model", call={"model": "flux-2-pro"}),
+    "model": Case("NotFoundError", 404, "model_not_found", "model", call={"model": "flux-9"}),
     "platform refuses a field": Case(
         "BadRequestError", 400, "invalid_value", "size", marker="[[fault:submit_422_field]]", call={"size": "3:2"}
     ),

@@ -14,7 +14,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     """50 MB a picture, 16 pictures, as OpenAI takes them, 16 KiB a second after 5 s, no pause over 10 s."""
     limits = UploadSettings().limits(images=9, image_bytes=10**9, image_pixels=20_000_000)
     assert limits == Limits(50 * MIB, 9, 20_000_000, pace=Pace(5.0, 16 * 1024, 10.0))
-    assert limits.total_bytes == 80 * MIB + SLACK_BYTES
+    assert limits.total_bytes == 450 * MIB + SLACK_BYTES
 
 
 def test_a_model_narrows_what_the_operator_allows() -> None:

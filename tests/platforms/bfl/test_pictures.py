@@ -72,8 +72,9 @@ def test_a_mask() -> None:
     """Both are reworked first: the mask to white on black, the picture to one without an alpha of its own."""
     image, mask = Rework(A, flatten=True), Rework(MASK, mask=True)
     made = plan(A, mask=MASK, terms=Terms())
-    expected = {"prompt": "a fox", "image": Base64(image), "mask": Base64(mask), "output_format": "png"}
-    assert body(made) == JsonBody(expected)
+    assert body(made) == JsonBody(
+        {"prompt": "a fox", "image": Base64(image), "mask": Base64(mask), "output_format": "png"}
+    )
     assert made.needs == (image, mask)
     assert made.names["image"] == "image" and made.names["mask"] == "mask"
     assert body(made.fulfilled({image: A, mask: MASK})) == JsonBody(
@@ -172,7 +173,7 @@ def test_too_large_is_refused(model: str, position: int) -> None:
     if position >= kind.max_images:
         return
     at_limit = Heavy(kind.max_image_bytes, Pixels(kind.max_image_pixels // 4000, 4000))
-    images: list[Blob] = [A, A][: kind.max_images]
+    images = list[Blob]([A, A][: kind.max_images])
     images[position] = at_limit
     assert plan(*images, model=model, terms=Terms()).needs == ()
     for large in (
