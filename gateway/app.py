@@ -143,7 +143,7 @@ class Gateway:
         self._paths(self.public)
         self._expect(self.snapshot)
         self.metrics.reloaded(good=True, wall_s=clock.wall())
-        self.admin = health.application(self.wrong, self.metrics.registry)
+        self.admin = health.application(self.wrong, self.breakers.told, self.metrics.registry)
         self.admin.on_response_prepare.append(finish_headers)
         self.url = self.admin_url = ""
 
@@ -196,6 +196,7 @@ class Gateway:
             relay=self.relay,
             spool=self.spool,
             breakers=self.breakers,
+            limits=self.limits,
             metrics=self.metrics,
             chance=self._chance,
             prefix=prefix,
@@ -248,6 +249,8 @@ class Gateway:
         for name, platform in snapshot.platforms.items():
             self.metrics.expect(name, platform.models)
             self.breakers.of(platform.account)
+        for name in snapshot.relays:
+            self.breakers.of(name)
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)

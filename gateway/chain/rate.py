@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.domain.errors import LimitReached
+from gateway.handlers.counted import count
 from gateway.handlers.keys import CALLER, STORY
 from gateway.stores.contract import Limits, Usage
 from gateway.telemetry.catalogue import Catalogue
@@ -18,13 +18,8 @@ def rate(limits: Limits, catalogue: Catalogue) -> Middleware:
 
     @web.middleware
     async def rate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if (caller := request[CALLER]).allowance.requests is not None:
-            told = request[STORY]
-            try:
-                told.windows |= await limits.reserve(told.id, caller, ONE)
-            except LimitReached as refusal:
-                catalogue.limited(refusal.limit).inc()
-                raise
+        if request[CALLER].allowance.requests is not None:
+            await count(request, limits, catalogue, request[STORY].id, ONE)
         return await handler(request)
 
     return rate

@@ -14,10 +14,10 @@ class Rework:
     A picture that is still to be made from `source`.
 
     `mask`: its transparent pixels become white, its opaque ones black, those between grey.
-    `flatten`: its alpha channel is dropped, so that nobody takes it for a mask. Both make a PNG without alpha, lying as
-    the source is stored.
-    `pixels`: scaled to exactly this size, which counts as the source's own does, as it is stored; then turned upright,
-    as its EXIF orientation says. A scaled JPEG stays one.
+    `flatten`: its alpha channel is dropped, so that nobody takes it for a mask. Both make a picture without alpha that
+    lies as the source is stored, so that the two stay one above the other.
+    `pixels`: scaled to exactly this size, which counts as the source's own does, as it is stored. Without `mask` and
+    `flatten` it is turned upright then, as its EXIF orientation says. A scaled JPEG stays one.
     A picture, not a mask, that as a PNG would be larger than vendors take becomes a JPEG.
     """
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import orjson
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+Told = Callable[[], Mapping[str, str]]
 
-def application(checks: Callable[[], Mapping[str, str]], registry: CollectorRegistry) -> web.Application:
-    """What operators ask, on a listener of their own. `checks` names what is wrong; nothing is when it is empty."""
+
+def application(checks: Told, platforms: Told, registry: CollectorRegistry) -> web.Application:
+    """
+    What operators ask, on a listener of their own. `checks` names what is wrong; nothing is when it is empty.
+
+    `platforms` says how each platform does. One that is in trouble does not make the gateway unready: others may serve,
+    and what has been paid for is still fetched; taken out of service, every gateway would follow it.
+    """
     app = web.Application()
     app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", _readyz(checks))
+    app.router.add_get("/readyz", _readyz(checks, platforms))
     app.router.add_get("/metrics", make_aiohttp_handler(registry))
     return app
 
@@ -23,13 +31,14 @@ async def healthz(_request: web.Request) -> web.Response:
     return _json(200, {"status": "ok"})
 
 
-def _readyz(checks: Callable[[], Mapping[str, str]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _readyz(checks: Told, platforms: Told) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def readyz(_request: web.Request) -> web.Response:
         wrong = checks()
-        return _json(503, {"status": "unavailable", **wrong}) if wrong else _json(200, {"status": "ready"})
+        status = {"status": "unavailable", **wrong} if wrong else {"status": "ready"}
+        return _json(503 if wrong else 200, {**status, "platforms": dict(platforms())})
 
     return readyz
 
 
-def _json(status: int, body: Mapping[str, str]) -> web.Response:
+def _json(status: int, body: Mapping[str, Any]) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")

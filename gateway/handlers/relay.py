@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -24,6 +24,7 @@ from gateway.domain.errors import (
 from gateway.domain.notes import Fate, Note
 from gateway.domain.target import RelayTarget, Target
 from gateway.handlers.attempts import first_able
+from gateway.handlers.counted import counted, usage
 from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
 from gateway.handlers.hold import Held, can_hold, hold
@@ -32,6 +33,7 @@ from gateway.handlers.rewrite import rewritten
 from gateway.jobs.breaker import Breakers, Verdict
 from gateway.platforms.openai.rewrite import rewrite
 from gateway.routing.choose import choose
+from gateway.stores.contract import Limits
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.relay import Relay
@@ -55,6 +57,7 @@ class RelayHandler:
     relay: Relay
     spool: Spool
     breakers: Breakers
+    limits: Limits
     metrics: Catalogue
     chance: Callable[[], float]
     prefix: str = ""
@@ -93,18 +96,34 @@ class RelayHandler:
         """
         To this target. `held` is the request's body when it has been received before; it stays the caller's.
 
-        Raises: as above; unless it is the last, also what a definite no of the platform's means.
+        Raises: as above, and LimitReached for pictures; unless it is the last, also what a definite no of the
+        platform's means.
         """
         if request.method in REFUSED_METHODS:
             raise MethodNotAllowed(f"{request.method} is not served.")
-        told, openai = request[STORY], request[SNAPSHOT].relays[target.platform]
+        told = request[STORY]
         told.platform, told.model = target.platform, target.model or "-"
         rest = self.rest(request)
-        body = await self._body(request, target, held) if held is not None else None
-        invite = invite_body if held is None and expects(request) else None
-        breaker = self.breakers.of(target.platform)
+        changes = {} if held is None else self._changes(request, target, held)
+        fields = None if held is None else {**held.seen.fields, **changes}
+        async with AsyncExitStack() as counting:
+            if request.method == "POST" and request[FACTS].kind is not None:
+                used = counted(request, self.limits, self.metrics, target.platform, usage(fields))
+                await counting.enter_async_context(used)
+            body: Blob | None = held.raw if held is not None else None
+            if held is not None and changes:
+                told.notes = _notes(changes, target)
+                body = await rewritten(held.raw, held.raw.media_type, changes)
+            response = await self._forward(request, target.platform, rest, body, last)
+        told.outcome = _outcome(response.status)
+        return response
+
+    async def _forward(
+        self, request: web.Request, platform: str, rest: str, body: Blob | None, last: bool
+    ) -> web.StreamResponse:
+        invite = invite_body if body is None and expects(request) else None
         with ExitStack() as probing:
-            attempt = probing.enter_context(breaker.attempt())
+            attempt = probing.enter_context(self.breakers.of(platform).attempt())
 
             def settled(status: int) -> None:
                 """The platform has been reached, or not (0); what it answers later says nothing about that."""
@@ -113,21 +132,22 @@ class RelayHandler:
                 if not last and (error := _no(status)) is not None:
                     raise error
 
-            response = await self.relay.forward(
-                request, openai, rest, body=body, invite=invite, duty=request.get(DUTY), settled=settled
+            return await self.relay.forward(
+                request,
+                request[SNAPSHOT].relays[platform],
+                rest,
+                body=body,
+                invite=invite,
+                duty=request.get(DUTY),
+                settled=settled,
             )
-        told.outcome = _outcome(response.status)
-        return response
 
-    async def _body(self, request: web.Request, target: RelayTarget, held: Held) -> Blob:
-        """The held bytes, with nothing changed but what the target wants otherwise."""
-        told, changes = request[STORY], dict(rewrite(held.seen.fields, target))
+    def _changes(self, request: web.Request, target: RelayTarget, held: Held) -> Mapping[str, str]:
+        """What the target wants otherwise, or Azure's spelling had in the path."""
+        changes = dict(rewrite(held.seen.fields, target))
         if (deployment := request[FACTS].model) is not None and "model" not in held.seen.fields:
             changes.setdefault("model", deployment)
-        if not changes:
-            return held.raw
-        told.notes = _notes(changes, target)
-        return await rewritten(held.raw, held.raw.media_type, changes)
+        return changes
 
     def rest(self, request: web.Request) -> str:
         """What follows the platform's base URL. Raises: as `rest_of`."""

@@ -75,16 +75,16 @@ def _mask(image: Image.Image, depth: int, order: Order) -> Image.Image:
     """Grey: white where the picture is transparent, black where it is opaque."""
     if not image.has_transparency_data:
         raise Unusable(Fault.MASK, "it has no alpha channel")
-    turn = _turn(image) if order.pixels else None
     alpha = rgba(image, depth).getchannel("A")
     if alpha.getextrema() == (255, 255):
         raise Unusable(Fault.MASK, "it is opaque everywhere")
     # Bilinear: a sharper filter rings beside an edge, which would be a seam in the edited picture.
-    return _scaled(ImageChops.invert(alpha), order, Image.Resampling.BILINEAR, turn)
+    return _scaled(ImageChops.invert(alpha), order, Image.Resampling.BILINEAR)
 
 
 def _picture(image: Image.Image, found: Probe, depth: int, order: Order) -> memoryview:
-    turn = _turn(image) if order.pixels else None
+    # A picture that loses its alpha has a mask beside it, which knows nothing of turns.
+    turn = _turn(image) if order.pixels and not order.flatten else None
     if order.pixels:
         # A JPEG is decoded at the half, quarter or eighth that still suffices, which saves most of time and memory.
         image.draft(None, order.pixels)
@@ -107,7 +107,9 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _scaled(image: Image.Image, order: Order, how: Image.Resampling, turn: Image.Transpose | None) -> Image.Image:
+def _scaled(
+    image: Image.Image, order: Order, how: Image.Resampling, turn: Image.Transpose | None = None
+) -> Image.Image:
     """
     Scaled, then upright. The size counts as the source's own does, before it is turned: whoever asks for it has seen
     nothing but the header.

@@ -183,6 +183,10 @@ class Breakers:
         """By account."""
         return {account: breaker.standing for account, breaker in self._breakers.items()}
 
+    def told(self) -> Mapping[str, str]:
+        """The same in plain words."""
+        return {account: str(standing) for account, standing in self.states().items()}
+
 
 def _judge(outcome: Failed) -> Verdict:
     """

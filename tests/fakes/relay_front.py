@@ -24,6 +24,7 @@ from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi, OpenAiSettings
 from gateway.routing.facts import Facts
 from gateway.routing.rules import NOBODY
+from gateway.stores.limits import MemoryLimits
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.relay import Relay
@@ -75,7 +76,8 @@ class Front:
 def handler_of(relay: Relay, prefix: str = "") -> RelayHandler:
     """What relays, with breakers that never open."""
     breakers = Breakers(BreakerSettings.model_validate(NO_BREAKER), time.monotonic)
-    return RelayHandler(relay, cast(Spool, None), breakers, Catalogue(), lambda: 0.0, prefix)
+    limits = MemoryLimits(time.monotonic, time.time)
+    return RelayHandler(relay, cast(Spool, None), breakers, limits, Catalogue(), lambda: 0.0, prefix)
 
 
 @asynccontextmanager

@@ -28,6 +28,14 @@ async def test_an_empty_account(bfl: Emulator, start_gateway: StartGateway, clie
     bfl.script("submit_402")
     assert (await customer.edit("make it blue")).refusal == (503, "platform_out_of_credits", "false")
     assert customer.metric("breaker_state", platform="bfl") == State.OPEN
+    async with client.get(f"{gateway.admin_url}/readyz") as ready:
+        # Ready all the same: what has been paid for is still fetched, and other platforms may serve.
+        told = (await ready.json())["platforms"]["bfl"]
+        assert (ready.status, told.startswith("open for another"), "platform_out_of_credits" in told) == (
+            200,
+            True,
+            True,
+        )
     seen = bfl.counts.submits_seen
     head = ("Content-Type: multipart/form-data; boundary=x", "Content-Length: 999999999", "Expect: 100-continue")
     refused = await exchange(gateway.url, "POST /v1/images/edits HTTP/1.1", *head)

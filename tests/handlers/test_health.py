@@ -28,11 +28,12 @@ async def test_ready_until_it_drains(bfl: Emulator, start_gateway: StartGateway,
     """Then 503 with the reason, while it stays alive, keeps serving metrics, and takes no new edit."""
     gateway = await start_gateway(bfl)
     async with client.get(f"{gateway.admin_url}/readyz") as answer:
-        assert (answer.status, await answer.json()) == (200, {"status": "ready"})
+        assert (answer.status, await answer.json()) == (200, {"status": "ready", "platforms": {"bfl": "closed"}})
     await gateway.supervisor.drain(0)
     async with client.get(f"{gateway.admin_url}/readyz") as answer:
         assert answer.status == 503
-        assert await answer.json() == {"status": "unavailable", "draining": "the gateway is shutting down"}
+        told = {"status": "unavailable", "draining": "the gateway is shutting down", "platforms": {"bfl": "closed"}}
+        assert await answer.json() == told
     for path in ("/healthz", "/metrics"):
         async with client.get(gateway.admin_url + path) as answer:
             assert answer.status == 200

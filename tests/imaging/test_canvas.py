@@ -257,6 +257,18 @@ def test_what_is_not_scaled_lies_as_it_is_stored() -> None:
     assert values(made(encoded(stored, exif=exif), FLATTEN)) == values(stored)
 
 
+def test_a_picture_and_its_mask_stay_one_above_the_other() -> None:
+    """Scaled both, neither is turned: a mask drawn over the stored pixels has no orientation of its own."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = turned(6)
+    half = stored.width // 2, stored.height // 2
+    flat = made(encoded(stored, exif=exif), scale(*half, flatten=True))
+    mask = made(encoded(stored.convert("LA").point(lambda value: value // 2), exif=exif), scale(*half, mask=True))
+    assert flat.size == mask.size == half
+    assert values(flat) == values(made(encoded(stored), scale(*half)))
+
+
 def test_broken_exif_spoils_nothing() -> None:
     """It is only asked for the orientation."""
     data = encoded(Image.new("RGB", (40, 30), (9, 9, 9)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
