@@ -26,7 +26,7 @@ from gateway.domain.errors import (
 )
 from gateway.handlers.parts import PicturePart
 from gateway.handlers.picture_url import PictureUrl
-from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
+from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, filled, open_body
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Room, Spool
 from gateway.wire.compact import Compact
@@ -53,16 +53,7 @@ async def receive_json(request: web.BaseRequest, spool: Spool, limits: Limits, p
 
 async def take_in_json(pieces: AsyncIterator[bytes], room: Room, limits: Limits, purpose: Purpose) -> Received:
     """The form in a body that comes in pieces; closes the room. Raises: as `receive_json`."""
-    intake = _Intake(room, limits, purpose)
-    try:
-        async for chunk in pieces:
-            await intake.take(chunk)
-        return intake.finish()
-    except BaseException:
-        intake.discard()
-        raise
-    finally:
-        room.close()
+    return await filled(_Intake(room, limits, purpose), pieces, room)
 
 
 class _Intake:

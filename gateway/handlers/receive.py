@@ -12,7 +12,7 @@ from gateway.domain.errors import InvalidField, TooLarge, UnsupportedMedia
 from gateway.handlers.json_body import receive_json
 from gateway.handlers.multipart import Part, Parts, read_boundary
 from gateway.handlers.parts import PicturePart, TextPart
-from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
+from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, filled, open_body
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Room, Spool
 
@@ -53,16 +53,7 @@ async def receive(request: web.BaseRequest, spool: Spool, limits: Limits) -> Rec
 
 async def take_in(pieces: AsyncIterator[bytes], boundary: str, room: Room, limits: Limits) -> Received:
     """The form in a body that comes in pieces; closes the room. Raises: as `receive`."""
-    intake = _Intake(room, Parts(boundary, limits.parts), limits)
-    try:
-        async for chunk in pieces:
-            await intake.take(chunk)
-        return intake.finish()
-    except BaseException:
-        intake.discard()
-        raise
-    finally:
-        room.close()
+    return await filled(_Intake(room, Parts(boundary, limits.parts), limits), pieces, room)
 
 
 class _Intake:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from gateway.dialects.openai.form import Form
 from gateway.domain.errors import InvalidMultipart, InvalidRequest
 from gateway.handlers.body import Body, Pace
 from gateway.stores.blobs import SpooledBlob
+from gateway.stores.spool import Room
 
 # What the body asks for: a generation has no pictures.
 Purpose: TypeAlias = Literal["edit", "generation"]
@@ -51,6 +53,27 @@ class Received:
         """Let everything go."""
         for blob in self.blobs:
             blob.release()
+
+
+class Intake(Protocol):
+    """The form of one request while it grows."""
+
+    async def take(self, chunk: bytes) -> None: ...
+    def finish(self) -> Received: ...
+    def discard(self) -> None: ...
+
+
+async def filled(intake: Intake, pieces: AsyncIterator[bytes], room: Room) -> Received:
+    """The form in a body that comes in pieces; closes the room. Raises: what the intake raises."""
+    try:
+        async for chunk in pieces:
+            await intake.take(chunk)
+        return intake.finish()
+    except BaseException:
+        intake.discard()
+        raise
+    finally:
+        room.close()
 
 
 def open_body(request: web.BaseRequest, most: int, pace: Pace, empty: type[InvalidRequest] = InvalidMultipart) -> Body:

@@ -12,22 +12,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from aiohttp import web
 
-from gateway.chain.connection import Terms, runner
 from gateway.dialects.openai.errors import envelope
 from gateway.dialects.openai.form import Form, read_edit
 from gateway.domain.blob import Link
 from gateway.domain.errors import GatewayError
-from gateway.handlers.body import Pace, leave_expect
+from gateway.handlers.body import Pace
 from gateway.handlers.json_body import take_in_json
 from gateway.handlers.receive import Limits, receive_any
 from gateway.handlers.received import Purpose
 from gateway.stores.settings import MemorySettings
 from gateway.stores.spool import Spool
 from tests.fakes.pictures import picture
+from tests.fakes.receiver import ask, receiving, request_head
 
 PNG, JPEG, WEBP = picture(60, 40), picture(30, 20, form="JPEG"), picture(10, 20, form="WEBP")
 LIMITS = Limits(image_bytes=200_000, images=3, image_pixels=1_000_000, pace=Pace(0.3, 200_000, 0.2))
@@ -83,16 +82,8 @@ async def front_of(directory: Path, **memory: Any) -> AsyncIterator[Front]:
     settings = MemorySettings(**({"budget": 2_000_000, "disk": 2_000_000, "wait": 0.05} | memory))
     async with Spool(settings, directory, lambda kind, now: held.update({kind: now})) as spool:
         front = Front(spool, held)
-        app = web.Application()
-        app.router.add_post("/v1/images/edits", front.serve, expect_handler=leave_expect)
-        run = runner(app, Terms(linger_s=0.3, shutdown_s=0.1))
-        await run.setup()
-        await web.TCPSite(run, "127.0.0.1", 0).start()
-        front.port = run.addresses[0][1]
-        try:
+        async with receiving(front.serve) as front.port:
             yield front
-        finally:
-            await run.cleanup()
     assert held == {"memory": 0, "disk": 0}
 
 
@@ -103,30 +94,12 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
 
 
 def head(length: int | None, content_type: str = "application/json", **more: str) -> bytes:
-    framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
-    start = f"POST /v1/images/edits HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\n"
-    return f"{start}{framing}\r\n{lines}\r\n".encode()
-
-
-async def ask(front: Front, *sent: bytes, pause: float = 0.0) -> tuple[int, dict[str, Any]]:
-    """Status and body of the first answer to bytes on a fresh connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
-    try:
-        for piece in sent:
-            writer.write(piece)
-            await asyncio.sleep(pause)
-        async with asyncio.timeout(5):
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            return int(answer.split()[1]), orjson.loads(await reader.readexactly(length))
-    finally:
-        writer.transport.abort()
+    return request_head(length, content_type, **more)
 
 
 async def post(front: Front, body: Any, content_type: str = "application/json") -> tuple[int, dict[str, Any]]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return await ask(front, head(len(data), content_type) + data)
+    return await ask(front.port, head(len(data), content_type) + data)
 
 
 async def refused(front: Front, body: Any, content_type: str = "application/json") -> tuple[int, str, Any, str]:
@@ -159,7 +132,7 @@ async def test_fields_and_pictures_come_as_they_were_sent(front: Front, order: i
     pieces = [data[at : at + step] for at in range(0, len(data), step)]
     if chunked:
         pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces] + [b"0\r\n\r\n"]
-    status, answer = await ask(front, head(None if chunked else len(data)), *pieces)
+    status, answer = await ask(front.port, head(None if chunked else len(data)), *pieces)
     assert (status, answer) == (200, {})
     texts = {"prompt": sent["prompt"], "n": "2", "stream": "true", "seed": "1.5", "safety": '{"a":[1,"ü",null]}'}
     assert list(front.fields.items()) == list(texts.items())[::order]
@@ -306,7 +279,7 @@ async def test_a_generation_takes_no_pictures(front: Front, name: str) -> None:
     """Refused where they begin."""
     front.purpose = "generation"
     start = json.dumps({"prompt": "a", name: data_url()}).encode()[:60]
-    status, answer = await ask(front, head(100_000), start)
+    status, answer = await ask(front.port, head(100_000), start)
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "unknown_parameter", name)
     assert (await refused(front, b"--x", "multipart/form-data; boundary=x"))[:2] == (415, "unsupported_media_type")
 
@@ -348,14 +321,14 @@ async def test_the_head_alone_can_refuse(
     front: Front, content_type: str, more: dict[str, str], status: int, code: str
 ) -> None:
     """A request that cannot be taken is answered from its headers."""
-    answered, answer = await ask(front, head(100_000, content_type, **more))
+    answered, answer = await ask(front.port, head(100_000, content_type, **more))
     assert (answered, answer["error"]["code"]) == (status, code)
 
 
 async def test_a_body_without_bytes(front: Front) -> None:
     """Declared empty, or empty in chunks."""
     for request in (head(0), head(None) + b"0\r\n\r\n"):
-        status, answer = await ask(front, request)
+        status, answer = await ask(front.port, request)
         assert (status, answer["error"]["code"]) == (400, "invalid_json")
 
 
@@ -383,10 +356,10 @@ async def test_too_much_is_refused(front: Front) -> None:
     assert (await refused(front, document(extra=halves)))[:3] == (413, "request_too_large", "extra")
     many = {f"x{index}": text[:-1] for index in range(9)}
     assert (await refused(front, document(**many)))[:3] == (413, "request_too_large", None)
-    status, answer = await ask(front, head(LIMITS.json_bytes + 1))
+    status, answer = await ask(front.port, head(LIMITS.json_bytes + 1))
     assert (status, answer["error"]["code"]) == (413, "request_too_large")
     blank = b"{" + b" " * LIMITS.json_bytes
-    status, answer = await ask(front, head(None), b"%x\r\n%b\r\n" % (len(blank), blank))
+    status, answer = await ask(front.port, head(None), b"%x\r\n%b\r\n" % (len(blank), blank))
     assert (status, answer["error"]["code"]) == (413, "request_too_large")
 
 
@@ -403,7 +376,7 @@ async def test_large_pictures_fit_in_the_total(front: Front) -> None:
 async def test_a_stalled_body_is_given_up(front: Front, start: int) -> None:
     """Nothing for the allowed pause: 408 and nothing held."""
     began = asyncio.get_running_loop().time()
-    status, answer = await ask(front, head(50_000), json.dumps(document()).encode()[:start])
+    status, answer = await ask(front.port, head(50_000), json.dumps(document()).encode()[:start])
     assert (status, answer["error"]["code"]) == (408, "request_timeout")
     assert asyncio.get_running_loop().time() - began < 1
     assert front.held == {"memory": 0, "disk": 0}
@@ -412,7 +385,7 @@ async def test_a_stalled_body_is_given_up(front: Front, start: int) -> None:
 async def test_a_picture_is_refused_from_its_head(front: Front) -> None:
     """The pixels are known with the first bytes; the rest is not waited for."""
     start = json.dumps({"images": [{"image_url": data_url(picture(5000, 5000))}]}).encode()[:300]
-    status, answer = await ask(front, head(200_000), start)
+    status, answer = await ask(front.port, head(200_000), start)
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "image_too_large", URL)
 
 
@@ -421,7 +394,7 @@ async def test_without_room_the_answer_is_503(tmp_path: Path) -> None:
     body = json.dumps(document(images=[{"image_url": data_url(picture(100, 100, noise=True))}])).encode()
     async with front_of(tmp_path, budget=1000, disk=1000) as front:
         for request in (head(len(body)) + body, head(None) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)):
-            status, answer = await ask(front, request)
+            status, answer = await ask(front.port, request)
             assert (status, answer["error"]["code"]) == (503, "out_of_room")
 
 

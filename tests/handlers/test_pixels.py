@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,11 @@ from gateway.imaging.settings import ImagingSettings
 from gateway.imaging.workers import Imaging, Sink
 from gateway.platforms.contract import Plan
 from gateway.stores.blobs import BlobWriter, SpooledBlob
-from gateway.stores.settings import MemorySettings
 from gateway.stores.spool import Spool
 from gateway.wire.body import Base64, JsonBody
 from gateway.wire.call import Call
 from tests.fakes.pictures import picture
+from tests.fakes.spooled import tight_spool
 
 Keep = Callable[[bytes], Awaitable[SpooledBlob]]
 
@@ -36,27 +35,9 @@ def held() -> dict[str, int]:
 
 
 @pytest.fixture
-def descriptors() -> Iterator[None]:
-    """Fails the test that leaves a file open."""
-    before = set(os.listdir("/proc/self/fd"))
-    yield
-    leaked = set(os.listdir("/proc/self/fd")) - before
-    assert [name for name in leaked if os.path.exists(f"/proc/self/fd/{name}")] == []
-
-
-@pytest.fixture
-async def spool(tmp_path: Path, held: dict[str, int], descriptors: None) -> AsyncIterator[Spool]:
-    accounts = held
-
-    def meter(kind: str, held: int) -> None:
-        assert held >= 0
-        accounts[kind] = held
-
-    limits = MemorySettings(budget=300_000, disk=3_000_000, wait=0.01)
-    async with Spool(limits, tmp_path, meter) as spool:
+async def spool(tmp_path: Path, held: dict[str, int]) -> AsyncIterator[Spool]:
+    async with tight_spool(tmp_path, held, budget=300_000, disk=3_000_000) as spool:
         yield spool
-    assert held == {"memory": 0, "disk": 0}
-    assert spool.unwritten == 0
 
 
 @pytest.fixture

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import orjson
 import pytest
 from aiohttp import web
 
-from gateway.chain.connection import Terms, runner
 from gateway.dialects.openai.errors import envelope
 from gateway.domain.blob import Blob
 from gateway.domain.errors import GatewayError
-from gateway.handlers.body import Pace, leave_expect
+from gateway.handlers.body import Pace
 from gateway.handlers.hold import hold
 from gateway.handlers.receive import SLACK_BYTES, Limits, receive
 from gateway.stores.settings import MemorySettings
 from gateway.stores.spool import Spool
 from tests.fakes.pictures import picture
+from tests.fakes.receiver import ask, receiving, request_head
 
 
 def png(width: int, height: int, *, noise: bool = False) -> bytes:
@@ -103,17 +102,8 @@ async def front_of(directory: Path, **memory: Any) -> AsyncIterator[Front]:
     settings = MemorySettings(**({"budget": 2_000_000, "disk": 2_000_000, "wait": 0.05} | memory))
     spool = Spool(settings, directory, lambda kind, held: fronts[0].meter(kind, held))
     fronts.append(Front(spool, held))
-    async with spool:
-        app = web.Application()
-        app.router.add_post("/v1/images/edits", fronts[0].serve, expect_handler=leave_expect)
-        run = runner(app, Terms(linger_s=0.3, shutdown_s=0.1))
-        await run.setup()
-        await web.TCPSite(run, "127.0.0.1", 0).start()
-        fronts[0].port = run.addresses[0][1]
-        try:
-            yield fronts[0]
-        finally:
-            await run.cleanup()
+    async with spool, receiving(fronts[0].serve) as fronts[0].port:
+        yield fronts[0]
     assert held == {"memory": 0, "disk": 0}
 
 
@@ -138,29 +128,11 @@ PROMPT = part("prompt", b"a cat")
 
 
 def head(length: int | None, content_type: str = FORM, **more: str) -> bytes:
-    framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-    lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items()]
-    kind = f"Content-Type: {content_type}\r\n" if content_type else ""
-    return f"POST /v1/images/edits HTTP/1.1\r\nHost: a\r\n{kind}{framing}\r\n{''.join(lines)}\r\n".encode()
-
-
-async def ask(front: Front, *sent: bytes, pause: float = 0.0) -> tuple[int, dict[str, Any]]:
-    """Status and body of the first answer to bytes on a fresh connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
-    try:
-        for piece in sent:
-            writer.write(piece)
-            await asyncio.sleep(pause)
-        async with asyncio.timeout(5):
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            return int(answer.split()[1]), orjson.loads(await reader.readexactly(length))
-    finally:
-        writer.transport.abort()
+    return request_head(length, content_type, **more)
 
 
 async def post(front: Front, body: bytes, content_type: str = FORM, **more: str) -> tuple[int, dict[str, Any]]:
-    return await ask(front, head(len(body), content_type, **more) + body)
+    return await ask(front.port, head(len(body), content_type, **more) + body)
 
 
 async def refused(front: Front, body: bytes, content_type: str = FORM, **more: str) -> tuple[int, str, Any, str]:
@@ -265,7 +237,7 @@ async def test_a_boundary_of_70_characters_is_legal(front: Front) -> None:
 async def test_loose_ends_that_clients_leave_are_taken(front: Front, body: bytes) -> None:
     """A line break before, none behind, a few bytes behind: all of it however it is cut."""
     for step in (1, 7, len(body)):
-        status, _ = await ask(front, head(len(body)), *(body[i : i + step] for i in range(0, len(body), step)))
+        status, _ = await ask(front.port, head(len(body)), *(body[i : i + step] for i in range(0, len(body), step)))
         assert status == 200
         assert front.fields == (("prompt", "a cat"),)
 
@@ -333,14 +305,14 @@ async def test_the_head_alone_can_refuse(
     front: Front, content_type: str, more: dict[str, str], status: int, code: str
 ) -> None:
     """A request that cannot be taken is answered from its headers; the client need not send the body."""
-    answered, answer = await ask(front, head(100_000, content_type, **more))
+    answered, answer = await ask(front.port, head(100_000, content_type, **more))
     assert (answered, answer["error"]["code"]) == (status, code)
     assert front.peak == 0
 
 
 async def test_a_declared_length_over_the_total_is_refused_at_once(front: Front) -> None:
     """100 MB are answered 413 before one byte has come; no room was taken for them."""
-    status, answer = await ask(front, head(100_000_000))
+    status, answer = await ask(front.port, head(100_000_000))
     assert (status, answer["error"]["code"]) == (413, "request_too_large")
     assert str(LIMITS.total_bytes) in answer["error"]["message"]
     assert front.peak == 0
@@ -349,9 +321,9 @@ async def test_a_declared_length_over_the_total_is_refused_at_once(front: Front)
 async def test_no_body_is_malformed(front: Front) -> None:
     """Nothing at all, or an empty body, is not a form."""
     assert (await refused(front, b""))[:2] == (400, "invalid_multipart")
-    assert (await ask(front, head(None), b"0\r\n\r\n"))[0] == 400
+    assert (await ask(front.port, head(None), b"0\r\n\r\n"))[0] == 400
     request = f"POST /v1/images/edits HTTP/1.1\r\nHost: a\r\nContent-Type: {FORM}\r\n\r\n".encode()
-    assert (await ask(front, request))[0] == 400
+    assert (await ask(front.port, request))[0] == 400
 
 
 async def test_the_100_comes_after_every_check(front: Front) -> None:
@@ -364,10 +336,10 @@ async def test_the_100_comes_after_every_check(front: Front) -> None:
     assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)).startswith(b"HTTP/1.1 200")
     writer.close()
     for request in (head(10**9, Expect="100-continue"), head(9, "text/plain", Expect="100-continue")):
-        status, _ = await ask(front, request)
+        status, _ = await ask(front.port, request)
         assert status in (413, 415)
     old = head(len(body), Expect="100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
-    assert (await ask(front, old + body))[0] == 200
+    assert (await ask(front.port, old + body))[0] == 200
 
 
 # --- malformed --------------------------------------------------------------------------------------------------------
@@ -422,7 +394,7 @@ async def test_malformed_bodies_stay_malformed_however_they_are_cut(front: Front
     """The verdict does not depend on how the network delivers them."""
     body = MALFORMED[name]
     pieces = [b"1\r\n%b\r\n" % body[i : i + 1] for i in range(len(body))]
-    status, answer = await ask(front, head(None), b"".join(pieces) + b"0\r\n\r\n")
+    status, answer = await ask(front.port, head(None), b"".join(pieces) + b"0\r\n\r\n")
     assert (status, answer["error"]["code"]) == (400, "invalid_multipart")
 
 
@@ -510,7 +482,7 @@ async def test_text_where_a_picture_belongs(front: Front, value: bytes) -> None:
 async def test_too_large_pictures_are_refused_from_their_head(front: Front) -> None:
     """The pixels are known with the first bytes; the rest is not waited for."""
     front.limits = replace(LIMITS, image_bytes=10**9)
-    status, answer = await ask(front, head(10**6), PROMPT + image(value=png(5000, 5000))[:300])
+    status, answer = await ask(front.port, head(10**6), PROMPT + image(value=png(5000, 5000))[:300])
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "image_too_large", "image")
     assert front.held["memory"] == 0
 
@@ -520,7 +492,7 @@ async def test_a_file_over_its_limit_is_refused_before_the_rest(front: Front, ch
     """One byte too many ends it, although more was announced."""
     start = PROMPT + image(value=PNG + bytes(LIMITS.image_bytes - len(PNG) + 1))[:-2]
     framed = b"%x\r\n%b\r\n" % (len(start), start) if chunked else start
-    status, answer = await ask(front, head(None if chunked else LIMITS.total_bytes), framed)
+    status, answer = await ask(front.port, head(None if chunked else LIMITS.total_bytes), framed)
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (413, "request_too_large", "image")
     assert front.held == {"memory": 0, "disk": 0}
 
@@ -529,13 +501,13 @@ async def test_a_chunked_body_has_the_same_total(front: Front) -> None:
     """Without a declared length the bytes are counted as they come."""
     front.limits = replace(LIMITS, images=1, image_bytes=10_000)
     body = part("a", b"b" * 100_000) * 20
-    status, answer = await ask(front, head(None), b"%x\r\n%b\r\n" % (len(body), body))
+    status, answer = await ask(front.port, head(None), b"%x\r\n%b\r\n" % (len(body), body))
     assert (status, answer["error"]["code"]) == (413, "request_too_large")
 
 
 async def test_one_picture_too_many_is_refused_at_its_head(front: Front) -> None:
     """The fourth of three is not read."""
-    status, answer = await ask(front, head(500_000), image() * 3 + image()[:200])
+    status, answer = await ask(front.port, head(500_000), image() * 3 + image()[:200])
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "invalid_value", "image")
 
 
@@ -546,7 +518,7 @@ async def test_one_picture_too_many_is_refused_at_its_head(front: Front) -> None
 async def test_a_stalled_body_is_given_up(front: Front, start: int) -> None:
     """Nothing for the allowed pause: 408, not to be repeated by itself, and nothing held."""
     began = asyncio.get_running_loop().time()
-    status, answer = await ask(front, head(50_000), (PROMPT + image())[:start])
+    status, answer = await ask(front.port, head(50_000), (PROMPT + image())[:start])
     assert (status, answer["error"]["code"]) == (408, "request_timeout")
     assert asyncio.get_running_loop().time() - began < 1
     assert front.held == {"memory": 0, "disk": 0}
@@ -573,7 +545,7 @@ async def test_a_slow_but_honest_upload_arrives(front: Front) -> None:
     body = PROMPT + image(value=PNG + bytes(190_000 - len(PNG))).replace(bytes(64), b"IEND\xae\x42\x60\x82" * 8) + END
     pieces = [body[i : i + 20_000] for i in range(0, len(body), 20_000)]
     began = asyncio.get_running_loop().time()
-    status, answer = await ask(front, head(len(body)), *pieces, pause=0.07)
+    status, answer = await ask(front.port, head(len(body)), *pieces, pause=0.07)
     assert (status, answer) == (200, {})
     assert asyncio.get_running_loop().time() - began > LIMITS.pace.grace_s
 
@@ -583,7 +555,7 @@ async def test_waiting_for_room_is_not_the_clients_slowness(tmp_path: Path) -> N
     async with front_of(tmp_path, budget=10, disk=100_000, wait=5) as front:
         assert front.spool.take("disk", 100_000)
         body = PROMPT + image() + END
-        asked = asyncio.create_task(ask(front, head(len(body)) + body))
+        asked = asyncio.create_task(ask(front.port, head(len(body)) + body))
         await asyncio.sleep(0.5)
         assert not asked.done()
         front.spool.give("disk", 100_000)
@@ -617,7 +589,7 @@ async def test_without_room_the_answer_is_503(tmp_path: Path) -> None:
     async with front_of(tmp_path, budget=1000, disk=1000) as front:
         body = PROMPT + image(value=PNG + bytes(5000)) + END
         for request in (head(len(body)) + body, head(None) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)):
-            status, answer = await ask(front, request)
+            status, answer = await ask(front.port, request)
             assert (status, answer["error"]["code"]) == (503, "out_of_room")
             assert sum(front.held.values()) == 0
 
@@ -651,7 +623,7 @@ async def test_a_body_with_broken_framing_is_told_at_once(front: Front) -> None:
     """A chunk that is none in the middle of an upload is the client's fault, not a stall."""
     first = PROMPT + image()[:300]
     began = asyncio.get_running_loop().time()
-    status, answer = await ask(front, head(None), b"%x\r\n%b\r\n" % (len(first), first), b"zz\r\n", pause=0.02)
+    status, answer = await ask(front.port, head(None), b"%x\r\n%b\r\n" % (len(first), first), b"zz\r\n", pause=0.02)
     assert (status, answer["error"]["code"]) == (400, "invalid_request")
     assert asyncio.get_running_loop().time() - began < 0.15
 

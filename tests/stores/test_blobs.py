@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gateway.stores.blobs import GATHER, PIECE, BlobWriter, SpooledBlob
 from gateway.stores.files import write_parts
 from gateway.stores.settings import MemorySettings
 from gateway.stores.spool import Room, Spool
+from tests.fakes.spooled import tight_spool
 
 SIZE = Pixels(3, 2)
 DATA = os.urandom(3 * PIECE + 12_345)
@@ -33,27 +34,9 @@ def held() -> dict[str, int]:
 
 
 @pytest.fixture
-def descriptors() -> Iterator[None]:
-    """Fails the test that leaves a file open."""
-    before = set(os.listdir("/proc/self/fd"))
-    yield
-    leaked = set(os.listdir("/proc/self/fd")) - before
-    assert [name for name in leaked if os.path.exists(f"/proc/self/fd/{name}")] == []
-
-
-@pytest.fixture
-async def spool(tmp_path: Path, held: dict[str, int], descriptors: None) -> AsyncIterator[Spool]:
-    accounts = held
-
-    def meter(kind: str, held: int) -> None:
-        assert held >= 0
-        accounts[kind] = held
-
-    limits = MemorySettings(budget=len(DATA), disk=2 * len(DATA), wait=0.01)
-    async with Spool(limits, tmp_path, meter) as spool:
+async def spool(tmp_path: Path, held: dict[str, int]) -> AsyncIterator[Spool]:
+    async with tight_spool(tmp_path, held, budget=len(DATA), disk=2 * len(DATA)) as spool:
         yield spool
-    assert held == {"memory": 0, "disk": 0}
-    assert spool.unwritten == 0
 
 
 async def written(room: Room, data: bytes, step: int) -> SpooledBlob:
