@@ -250,9 +250,7 @@ async def test_bugs_tell_nothing(
 
     kept = Collected()
     with logbook([BFL_KEY, OPENAI_KEY], readable=readable) as book:
-        gateway = await start_gateway(
-            bfl, platform={"api_key": BFL_KEY}, auth={"keys": key_settings(KEY)}, jobs={"answer_within": 30}
-        )
+        gateway = await start_gateway(bfl, platform={"api_key": BFL_KEY}, auth={"keys": key_settings(KEY)})
         match place:
             case "session":
                 monkeypatch.setattr(Session, "send", crash)

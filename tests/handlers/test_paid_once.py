@@ -482,7 +482,7 @@ async def test_a_new_key_forces_a_new_job(serve: Serve, bfl: Emulator) -> None:
 @pytest.mark.parametrize("fault", ["submit_403", "submit_422_field", "submit_429"])
 async def test_an_unpaid_failure_is_not_remembered(serve: Serve, bfl: Emulator, fault: str) -> None:
     """The same key works with a corrected request at once, and also with the same one."""
-    customer = await serve(jobs={"answer_within": 30})
+    customer = await serve(jobs={"answer_within": 100})
     headers = {"Idempotency-Key": "k-1"}
     bfl.script(fault, times=None)
     assert (await customer.edit("make it blue", headers=headers)).status != 200
