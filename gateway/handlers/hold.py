@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from aiohttp import web
 
 from gateway.dialects.openai.form import PICTURE
-from gateway.domain.errors import UnsupportedMedia
+from gateway.domain.errors import ModelNotAllowed, UnsupportedMedia
 from gateway.domain.size import Pixels
 from gateway.handlers.body import Pace
 from gateway.handlers.json_body import take_in_json
 from gateway.handlers.json_facts import JsonFacts
+from gateway.handlers.keys import CALLER
 from gateway.handlers.multipart import Part, Parts, read_boundary
 from gateway.handlers.receive import GENERATION_TYPE, is_json, take_in
 from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
@@ -30,17 +31,25 @@ from gateway.stores.spool import Room, Spool
 MOST_BYTES = 16 * 50 * 1024 * 1024 + SLACK_BYTES
 MOST_PARTS = 256
 FIELD_BYTES = 1024
+UNCLEAR = "Your key is for certain models, and it cannot be told which model this request is for."
 TYPES = ("multipart/form-data", "application/json")
 
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen of a body in passing: the beginnings of its text fields, and which pictures it has."""
+    """
+    What was seen of a body in passing: the beginnings of its text fields, and which pictures it has.
+
+    `repeated` are the names of text fields that came more than once, of which the first counts here and perhaps the
+    last elsewhere. `unclear` when nobody can tell which model the body names, if any.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
     images: int = 0
     mask: bool = False
     pixels: int = 0
+    repeated: set[str] = field(default_factory=set)
+    unclear: bool = False
 
     @property
     def model(self) -> str | None:
@@ -92,7 +101,8 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
     """
     Keep the body, and look at its fields.
 
-    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidMultipart, BadSignature.
+    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidMultipart, BadSignature;
+    ModelNotAllowed for a key that names models when the body may name another one.
     """
     boundary = None if is_json(request) else read_boundary(request.headers)
     body = open_body(request, MOST_BYTES, pace)
@@ -105,6 +115,8 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
             await writer.write(chunk)
             looker.push(chunk)
         looker.close()
+        if looker.seen.unclear and request[CALLER].models:
+            raise ModelNotAllowed(UNCLEAR, param="model")
         raw = await writer.finish(request.headers["Content-Type"], Pixels(0, 0))
     except BaseException:
         writer.discard()
@@ -125,7 +137,9 @@ class _Json:
 
     def close(self) -> None:
         self._facts.close()
-        if not self._facts.broken:
+        if self._facts.broken:
+            self.seen = Seen(unclear=True)
+        else:
             self.seen = Seen(self._facts.fields, self._facts.images, self._facts.mask)
 
 
@@ -138,6 +152,7 @@ class _Form:
         self._name = ""
         self._text = bytearray()
         self._prober: Prober | None = None
+        self._models = 0
 
     def push(self, chunk: bytes) -> None:
         """Raises: InvalidMultipart."""
@@ -160,6 +175,9 @@ class _Form:
 
     def _begin(self, part: Part) -> None:
         self._name, self._text, self._prober = part.name, bytearray(), None
+        if part.name.lower() == "model":
+            self._models += 1
+            self.seen.unclear |= self._models > 1 or part.name != "model" or part.has_filename
         if known := PICTURE.fullmatch(part.name):
             self._prober = Prober()
             self.seen.images += known[1] == "image"
@@ -167,6 +185,8 @@ class _Form:
 
     def _end(self) -> None:
         if self._prober is None:
+            if self._name in self.seen.fields:
+                self.seen.repeated.add(self._name)
             self.seen.fields.setdefault(self._name, self._text[:FIELD_BYTES].decode("utf-8", "replace"))
         elif (found := self._prober.result) is not None:
             self.seen.pixels = max(self.seen.pixels, found.width * found.height)

@@ -1,0 +1,115 @@
+"""A key that names models opens no other one, however a request spells what it wants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.app import Gateway
+from gateway.emulator.server import Emulator
+from tests.conftest import StartGateway
+from tests.fakes.forms import BOUNDARY, edit_body, key_settings
+from tests.fakes.openai_server import FakeOpenAi, fake_openai
+from tests.fakes.raw import Heard, exchange
+
+ALLOWED, OTHER = "gpt-image-1-mini", "gpt-image-1"
+FORM = f"multipart/form-data; boundary={BOUNDARY}"
+JSON = "application/json"
+CHAT, EDITS, GENERATIONS = "/v1/chat/completions", "/v1/images/edits", "/v1/images/generations"
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FakeOpenAi]:
+    async with fake_openai() as fake:
+        yield fake
+
+
+async def gateway_to(upstream: FakeOpenAi, start: StartGateway, **more: object) -> Gateway:
+    """One key for one model, and a relay."""
+    relay = {"kind": "openai", "api_keys": ["sk-one"], "base_url": upstream.url}
+    keys = [{**key_settings("k")[0], "models": [ALLOWED]}]
+    return await start(platforms={"openai": relay}, auth={"keys": keys}, **more)
+
+
+async def post(gateway: Gateway, path: str, body: bytes, *lines: str | bytes) -> Heard:
+    head = (f"POST {path} HTTP/1.1", "Authorization: Bearer k", f"Content-Length: {len(body)}")
+    return await exchange(gateway.url, *head, *lines, body=body)
+
+
+def twice(first: str, second: str, head: str = 'name="model"') -> bytes:
+    """A form with a `model`, and behind it another part."""
+    again = f"--{BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n{second}\r\n".encode()
+    mark = f"--{BOUNDARY}--\r\n".encode()
+    return edit_body(model=first).removesuffix(mark) + again + mark
+
+
+async def test_what_is_allowed_passes(upstream: FakeOpenAi, start_gateway: StartGateway) -> None:
+    """Otherwise nothing here would tell anything."""
+    gateway = await gateway_to(upstream, start_gateway)
+    for path in (CHAT, GENERATIONS):
+        assert (await post(gateway, path, json.dumps({"model": ALLOWED}).encode(), f"Content-Type: {JSON}")).status == 200
+    assert (await post(gateway, EDITS, edit_body(model=ALLOWED), f"Content-Type: {FORM}")).status == 200
+    azure = f"/openai/deployments/{ALLOWED}/images/edits?api-version=1"
+    assert (await post(gateway, azure, edit_body(), f"Content-Type: {FORM}")).status == 200
+    assert len(upstream.seen) == 4
+
+
+SMUGGLED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {}
+for path in (CHAT, GENERATIONS):
+    for name, text in {
+        "plain": f'{{"model": "{OTHER}"}}',
+        "twice": f'{{"model": "{ALLOWED}", "model": "{OTHER}"}}',
+        "twice by escape": f'{{"model": "{ALLOWED}", "mod\\u0065l": "{OTHER}"}}',
+        "other case": f'{{"model": "{ALLOWED}", "Model": "{OTHER}"}}',
+        "other case alone": f'{{"MODEL": "{OTHER}"}}',
+        "mark": f'\ufeff{{"model": "{OTHER}"}}',
+        "trailing": f'{{"model": "{OTHER}"}} x',
+        "nan": f'{{"model": "{OTHER}", "x": NaN}}',
+        "wide": json.dumps({f"m{index}": 1 for index in range(300)} | {"model": OTHER}),
+        "deep": '{"a": ' + "[" * 100 + "]" * 100 + f', "model": "{OTHER}"}}',
+    }.items():
+        SMUGGLED[f"{path} {name}"] = (path, text.encode(), (f"Content-Type: {JSON}",))
+    body = f'{{"model": "{OTHER}"}}'
+    SMUGGLED[f"{path} utf-16"] = (path, body.encode("utf-16"), (f"Content-Type: {JSON}; charset=utf-16",))
+    for type_ in ("text/plain", "application/vnd.api+json", "application/x-www-form-urlencoded", "x"):
+        SMUGGLED[f"{path} as {type_}"] = (path, body.encode(), (f"Content-Type: {type_}",))
+    SMUGGLED[f"{path} without a type"] = (path, body.encode(), ())
+    SMUGGLED[f"{path} two types"] = (path, body.encode(), (f"Content-Type: {JSON}", "Content-Type: text/plain"))
+    SMUGGLED[f"{path} type unnamed by Connection"] = (
+        path, body.encode(), ("Content-Type: text/plain", "Connection: content-type"),
+    )
+    SMUGGLED[f"{path} zipped"] = (path, body.encode(), (f"Content-Type: {JSON}", "Content-Encoding: gzip"))
+for path in (EDITS, CHAT, "/v1/audio/transcriptions"):
+    for name, sent in {
+        "plain": edit_body(model=OTHER),
+        "twice": twice(ALLOWED, OTHER),
+        "twice reversed": twice(OTHER, ALLOWED),
+        "with a file's name": twice(ALLOWED, OTHER, 'name="model"; filename="m"'),
+        "other case": twice(ALLOWED, OTHER, 'name="Model"'),
+        "extended name": twice(ALLOWED, OTHER, "name=\"x\"; name*=utf-8''model"),
+        "two names": twice(ALLOWED, OTHER, 'name="x"; name="model"'),
+        "two names reversed": twice(ALLOWED, OTHER, 'name="model"; name="x"'),
+    }.items():
+        SMUGGLED[f"{path} form {name}"] = (path, sent, (f"Content-Type: {FORM}",))
+for path in (f"/openai/deployments/{ALLOWED}/images/edits", f"/openai/deployments/{ALLOWED}%2Fx/images/edits"):
+    SMUGGLED[f"{path} and another in the form"] = (path, edit_body(model=OTHER), (f"Content-Type: {FORM}",))
+    SMUGGLED[f"{path} and another in JSON"] = (
+        path, f'{{"model": "{OTHER}"}}'.encode(), (f"Content-Type: {JSON}",),
+    )
+    SMUGGLED[f"{path} and none in the form"] = (path, edit_body(model=""), (f"Content-Type: {FORM}",))
+
+
+@pytest.mark.parametrize("smuggled", SMUGGLED)
+async def test_no_other_model(upstream: FakeOpenAi, start_gateway: StartGateway, smuggled: str) -> None:
+    """Refused, or sent with nothing but the allowed model in it."""
+    gateway = await gateway_to(upstream, start_gateway)
+    heard = await post(gateway, *SMUGGLED[smuggled][:2], *SMUGGLED[smuggled][2])
+    if upstream.seen:
+        body = bytes(upstream.seen[0].body)
+        assert b"/models" not in body
+        marks = body.count(OTHER.encode()) - body.count(ALLOWED.encode())
+        assert heard.status == 200 and marks == 0 and ALLOWED.encode() in body, (upstream.seen[0].headers, body[-300:])
+    else:
+        assert 400 <= heard.status < 500, heard
