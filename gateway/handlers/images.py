@@ -17,7 +17,6 @@ from gateway.domain.errors import GatewayError, MethodNotAllowed, PlatformNotCon
 from gateway.domain.target import JobTarget, RelayTarget, Target
 from gateway.handlers.answer import BEGIN_WITHIN_S, Answerer
 from gateway.handlers.attempts import first_able
-from gateway.handlers.hold import can_hold
 from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.pixels import fulfil
 from gateway.handlers.received import Purpose
@@ -59,7 +58,7 @@ class Images:
                 "No platform serves this path: set BFL_API_KEY for FLUX, or OPENAI_API_KEY to relay it."
             )
         relays = [target for target in candidates if isinstance(target, RelayTarget)]
-        if relays and not (rules.needs_body(request[FACTS]) and can_hold(request)):
+        if relays and not rules.needs_body(request[FACTS]):
             return await self.relay.pass_on(request, relays[0])
         key = idempotency_key(request)
         told.platform, told.model = candidates[0].platform, candidates[0].model or "-"

@@ -20,6 +20,7 @@ from gateway.domain.errors import (
     PlatformError,
     PlatformNotConfigured,
     PlatformOutOfCredits,
+    UnsupportedMedia,
 )
 from gateway.domain.notes import Fate, Note
 from gateway.domain.target import RelayTarget, Target
@@ -62,7 +63,7 @@ class RelayHandler:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """
         Raises: PlatformNotConfigured, MethodNotAllowed, NotFound, InvalidRequest, ExpectationFailed, ModelNotFound,
-        ModelNotAllowed, what `hold` and what `Relay.forward` raises.
+        ModelNotAllowed, UnsupportedMedia, what `hold` and what `Relay.forward` raises.
         """
         candidates, rules, facts = request[CANDIDATES], request[SNAPSHOT].rules, request[FACTS]
         if not candidates:
@@ -74,6 +75,8 @@ class RelayHandler:
         if request.body_exists and can_hold(request):
             held = await hold(request, self.spool, request[SNAPSHOT].uploads.pace)
             facts = held.seen.into(facts)
+        elif request.body_exists and facts.caller.models:
+            raise UnsupportedMedia("A key for certain models sends application/json or multipart/form-data.")
         try:
             targets = choose(rules, facts, self.chance())
 
