@@ -40,15 +40,15 @@ class Seen:
     """
     What was seen of a body in passing: the beginnings of its text fields, and which pictures it has.
 
-    `repeated` are the names of text fields that came more than once, of which the first counts here and perhaps the
-    last elsewhere. `unclear` when nobody can tell which model the body names, if any.
+    `doubtful` are the names of fields that came more than once, or as a file: the first text counts here, and perhaps
+    the last one elsewhere. `unclear` when nobody can tell which model the body names, if any.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
     images: int = 0
     mask: bool = False
     pixels: int = 0
-    repeated: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
     unclear: bool = False
 
     @property
@@ -152,6 +152,7 @@ class _Form:
         self._name = ""
         self._text = bytearray()
         self._prober: Prober | None = None
+        self._is_file = False
         self._models = 0
 
     def push(self, chunk: bytes) -> None:
@@ -175,6 +176,7 @@ class _Form:
 
     def _begin(self, part: Part) -> None:
         self._name, self._text, self._prober = part.name, bytearray(), None
+        self._is_file = part.has_filename
         if part.name.lower() == "model":
             self._models += 1
             self.seen.unclear |= self._models > 1 or part.name != "model" or part.has_filename
@@ -185,8 +187,8 @@ class _Form:
 
     def _end(self) -> None:
         if self._prober is None:
-            if self._name in self.seen.fields:
-                self.seen.repeated.add(self._name)
+            if self._is_file or self._name in self.seen.fields:
+                self.seen.doubtful.add(self._name)
             self.seen.fields.setdefault(self._name, self._text[:FIELD_BYTES].decode("utf-8", "replace"))
         elif (found := self._prober.result) is not None:
             self.seen.pixels = max(self.seen.pixels, found.width * found.height)

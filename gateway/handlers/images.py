@@ -58,7 +58,8 @@ class Images:
                 "No platform serves this path: set BFL_API_KEY for FLUX, or OPENAI_API_KEY to relay it."
             )
         relays = [target for target in candidates if isinstance(target, RelayTarget)]
-        if relays and not rules.needs_body(request[FACTS]):
+        # A model that is known already is a deployment of Azure's in the path: a relay needs it in the body.
+        if relays and request[FACTS].model is None and not rules.needs_body(request[FACTS]):
             return await self.relay.pass_on(request, relays[0])
         key = idempotency_key(request)
         told.platform, told.model = candidates[0].platform, candidates[0].model or "-"

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.domain.blob import Blob
 from gateway.domain.errors import (
+    DuplicateField,
     GatewayError,
     InvalidRequest,
     MethodNotAllowed,
@@ -124,12 +125,18 @@ class RelayHandler:
 
     async def _body(self, request: web.Request, target: RelayTarget, held: Held) -> Blob:
         """The held bytes, with nothing changed but what the target wants otherwise."""
-        told, changes = request[STORY], dict(rewrite(held.seen.fields, target))
-        if (deployment := request[FACTS].model) is not None and "model" not in held.seen.fields:
-            changes.setdefault("model", deployment)
+        told, fields, terms = request[STORY], held.seen.fields, target.terms
+        if (deployment := request[FACTS].model) is not None:
+            # The choice was made by it, and by no other that is named in the body.
+            fields = {**fields, "model": deployment}
+        settled = {*terms.pins, *terms.overrides, *(["model"] if target.model or deployment else ())}
+        for name in sorted(held.seen.doubtful & settled):
+            raise DuplicateField(f"'{name}' may come once, and not as a file.", param=name)
+        wanted = {**fields, **rewrite(fields, target)}
+        changes = {name: value for name, value in wanted.items() if held.seen.fields.get(name) != value}
         if not changes:
             return held.raw
-        told.notes = _notes(changes, target)
+        told.notes = _notes({name: value for name, value in changes.items() if value != deployment}, target)
         return await rewritten(held.raw, held.raw.media_type, changes)
 
     def rest(self, request: web.Request) -> str:

@@ -49,7 +49,9 @@ async def test_what_is_allowed_passes(upstream: FakeOpenAi, start_gateway: Start
     """Otherwise nothing here would tell anything."""
     gateway = await gateway_to(upstream, start_gateway)
     for path in (CHAT, GENERATIONS):
-        assert (await post(gateway, path, json.dumps({"model": ALLOWED}).encode(), f"Content-Type: {JSON}")).status == 200
+        assert (
+            await post(gateway, path, json.dumps({"model": ALLOWED}).encode(), f"Content-Type: {JSON}")
+        ).status == 200
     assert (await post(gateway, EDITS, edit_body(model=ALLOWED), f"Content-Type: {FORM}")).status == 200
     azure = f"/openai/deployments/{ALLOWED}/images/edits?api-version=1"
     assert (await post(gateway, azure, edit_body(), f"Content-Type: {FORM}")).status == 200
@@ -78,7 +80,9 @@ for path in (CHAT, GENERATIONS):
     SMUGGLED[f"{path} without a type"] = (path, body.encode(), ())
     SMUGGLED[f"{path} two types"] = (path, body.encode(), (f"Content-Type: {JSON}", "Content-Type: text/plain"))
     SMUGGLED[f"{path} type unnamed by Connection"] = (
-        path, body.encode(), ("Content-Type: text/plain", "Connection: content-type"),
+        path,
+        body.encode(),
+        ("Content-Type: text/plain", "Connection: content-type"),
     )
     SMUGGLED[f"{path} zipped"] = (path, body.encode(), (f"Content-Type: {JSON}", "Content-Encoding: gzip"))
 for path in (EDITS, CHAT, "/v1/audio/transcriptions"):
@@ -96,7 +100,9 @@ for path in (EDITS, CHAT, "/v1/audio/transcriptions"):
 for path in (f"/openai/deployments/{ALLOWED}/images/edits", f"/openai/deployments/{ALLOWED}%2Fx/images/edits"):
     SMUGGLED[f"{path} and another in the form"] = (path, edit_body(model=OTHER), (f"Content-Type: {FORM}",))
     SMUGGLED[f"{path} and another in JSON"] = (
-        path, f'{{"model": "{OTHER}"}}'.encode(), (f"Content-Type: {JSON}",),
+        path,
+        f'{{"model": "{OTHER}"}}'.encode(),
+        (f"Content-Type: {JSON}",),
     )
     SMUGGLED[f"{path} and none in the form"] = (path, edit_body(model=""), (f"Content-Type: {FORM}",))
 
@@ -113,3 +119,51 @@ async def test_no_other_model(upstream: FakeOpenAi, start_gateway: StartGateway,
         assert heard.status == 200 and marks == 0 and ALLOWED.encode() in body, (upstream.seen[0].headers, body[-300:])
     else:
         assert 400 <= heard.status < 500, heard
+
+
+@pytest.mark.parametrize("written", [{}, {"model": OTHER}, {"model": ""}])
+async def test_deployment_in_the_path_is_the_model(
+    upstream: FakeOpenAi, start_gateway: StartGateway, written: dict[str, str]
+) -> None:
+    """Azure's spelling, with a key for everything: OpenAI gets the model in the body, and no other one."""
+    relay = {"kind": "openai", "api_keys": ["sk-one"], "base_url": upstream.url}
+    gateway = await start_gateway(platforms={"openai": relay}, auth={"keys": key_settings("k")})
+    heard = await post(
+        gateway, f"/openai/deployments/{ALLOWED}/images/edits", edit_body(**written), f"Content-Type: {FORM}"
+    )
+    assert heard.status == 200
+    assert bytes(upstream.seen[0].body).count(b'name="model"\r\n\r\n' + ALLOWED.encode() + b"\r\n") == 1
+    assert bytes(upstream.seen[0].body).count(b'name="model"') == 1
+
+
+@pytest.mark.parametrize("odd", ["a%0d%0aX-Evil:%20yes", "a%0a--b", "%F0%9F%98%80", "a%00", "%22", "a%2c%20b=sent"])
+async def test_deployment_gets_into_no_header(upstream: FakeOpenAi, start_gateway: StartGateway, odd: str) -> None:
+    """What stands in the path is the client's own word: it is sent as a value and told nowhere else."""
+    relay = {"kind": "openai", "api_keys": ["sk-one"], "base_url": upstream.url}
+    gateway = await start_gateway(platforms={"openai": relay}, auth={"keys": key_settings("k")})
+    heard = await post(gateway, f"/openai/deployments/{odd}/images/edits", edit_body(), f"Content-Type: {FORM}")
+    assert heard.status in (200, 400, 404), heard
+    assert "X-Evil" not in heard.headers
+    assert "model=" not in heard.headers.get("x-gateway-translation", "")
+
+
+@pytest.mark.parametrize("name", ["model", "quality", "user"])
+@pytest.mark.parametrize("head", ['name="{}"', 'name="{}"; filename="a"'])
+async def test_what_a_rule_settles_comes_once(
+    upstream: FakeOpenAi, start_gateway: StartGateway, name: str, head: str
+) -> None:
+    """A second value behind the one that agrees with the rule would be the one that counts elsewhere."""
+    relay = {"kind": "openai", "api_keys": ["sk-one"], "base_url": upstream.url}
+    to = {"platform": "openai", "model": ALLOWED, "pins": {"quality": "low"}, "overrides": {"user": "us"}}
+    rule = {"name": "r", "match": {"kind": "edit"}, "to": [to]}
+    gateway = await start_gateway(platforms={"openai": relay}, routes={"rules": [rule]})
+    agreed = {"model": ALLOWED, "quality": "low", "user": "us"}
+    sent = twice(ALLOWED, "more", head.format(name)) if name == "model" else None
+    if sent is None:
+        mark = f"--{BOUNDARY}--\r\n".encode()
+        again = f"--{BOUNDARY}\r\nContent-Disposition: form-data; {head.format(name)}\r\n\r\nmore\r\n".encode()
+        sent = edit_body(**agreed).removesuffix(mark) + again + mark
+    assert (await post(gateway, EDITS, edit_body(**agreed), f"Content-Type: {FORM}")).status == 200
+    heard = await post(gateway, EDITS, sent, f"Content-Type: {FORM}")
+    assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "duplicate_parameter", name)
+    assert len(upstream.seen) == 1
