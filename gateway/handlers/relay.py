@@ -34,6 +34,7 @@ from gateway.handlers.rewrite import rewritten
 from gateway.jobs.breaker import Breakers, Verdict
 from gateway.platforms.openai.rewrite import rewrite
 from gateway.routing.choose import choose
+from gateway.routing.facts import picture_path
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.relay import Relay
@@ -67,6 +68,9 @@ class RelayHandler:
         ModelNotAllowed, UnsupportedMedia, what `hold` and what `Relay.forward` raises.
         """
         candidates, rules, facts = request[CANDIDATES], request[SNAPSHOT].rules, request[FACTS]
+        if (meant := picture_path(facts.path)) is not None:
+            # What is said of pictures (routes, pins, numbers of them) holds on their own path only.
+            raise NotFound(f"Nothing lives at this path. Write it {self.prefix}{meant}.")
         if not candidates:
             raise self._not_configured()
         first = candidates[0]
