@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
 
 import pytest
+from PIL import Image
 
 from gateway.app import Gateway
 from gateway.emulator.server import Emulator
@@ -167,3 +169,39 @@ async def test_what_a_rule_settles_comes_once(
     heard = await post(gateway, EDITS, sent, f"Content-Type: {FORM}")
     assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "duplicate_parameter", name)
     assert len(upstream.seen) == 1
+
+
+ODD = (
+    "/v1/images/edits/", "/v1//images/edits", "/v1/images//edits", "/v1/images%2Fedits", "/v1/images%252fedits",
+    "/v1/Images/Edits", "/v1/images/edits;a=b", "/v1/images/edits%20", "/v1/images%5cedits", "/v1/images/edits%2f",
+    "/openai/v1/images/edits/", "/v1/images/%2565dits", "/openai/v1//images//generations", "/v1/images/edits/?a",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ODD)
+async def test_pictures_have_one_path(
+    bfl: Emulator, upstream: FakeOpenAi, start_gateway: StartGateway, path: str
+) -> None:
+    """Edits go to one platform here; a path that another server takes for theirs leads to no other one."""
+    relay = {"kind": "openai", "api_keys": ["sk-one"], "base_url": upstream.url}
+    gateway = await start_gateway(bfl, platforms={"openai": relay}, routes={"edits": ["bfl"], "generations": ["bfl"]})
+    heard = await post(gateway, path, edit_body(model=OTHER), f"Content-Type: {FORM}")
+    assert (heard.status, heard.error["code"], upstream.seen) == (404, "not_found", [])
+
+
+@pytest.mark.parametrize(
+    ("models", "status"), [(["flux-kontext-pro"], 403), (["flux-kontext-pro", "flux-pro-1.0-fill"], 200), ([], 200)]
+)
+async def test_a_mask_leads_to_no_other_model(
+    bfl: Emulator, start_gateway: StartGateway, models: list[str], status: int
+) -> None:
+    """`mask: fill` is what the route allows; the key has to allow the model as well."""
+    keys = [{**key_settings("k")[0], "models": models}]
+    gateway = await start_gateway(bfl, auth={"keys": keys}, routes={"mask": "fill"})
+    file = io.BytesIO()
+    Image.new("RGBA", (64, 48), (0, 0, 0, 0)).save(file, "PNG")
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="mask"; filename="m.png"\r\n\r\n'.encode()
+    sent = head + file.getvalue() + b"\r\n" + edit_body(model="flux-kontext-pro")
+    heard = await post(gateway, EDITS, sent, f"Content-Type: {FORM}")
+    assert heard.status == status, heard
+    assert bfl.counts.accepted == (status == 200)
