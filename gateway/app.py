@@ -19,8 +19,10 @@ from gateway.chain.doorman import Doorkeeping
 from gateway.chain.gate import Crowding, affordable
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
+from gateway.config.problem import ConfigError, Place, problem
 from gateway.config.schema import Config, Listener
 from gateway.config.snapshot import ceilings, fixed, snapshot
+from gateway.domain.hosts import is_loopback
 from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
@@ -173,7 +175,13 @@ class Gateway:
         Put a valid configuration in place. Requests and jobs under way keep what they began with.
 
         Returns: the keys that differ and will count at the next start only.
+
+        Raises: ConfigError for one without keys where others reach the listener, whatever its own `listen` says.
         """
+        host = self.config.listen.host
+        if not config.auth.keys and not is_loopback(host):
+            text = f"no key is left, and until a restart the gateway listens on {host}, where others reach it"
+            raise ConfigError([problem(Place("configuration"), ("auth", "keys"), text)])
         self.snapshot = snapshot(config)
         self.door = Doorkeeping.of(config.auth, config.clients, config.signature, prefix=self.config.route_prefix)
         accounts, models = ceilings(self.snapshot.platforms.values())

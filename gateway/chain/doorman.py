@@ -21,11 +21,13 @@ from gateway.chain.settings import AuthSettings, ClientSettings, SignatureSettin
 from gateway.chain.signature import SignaturePolicy
 from gateway.domain.caller import Caller
 from gateway.domain.errors import BadKey, ForbiddenOrigin, PathNotAllowed
-from gateway.domain.hosts import names_loopback
+from gateway.domain.hosts import is_loopback, names_loopback
 
 LOCAL = Caller("local")
 NO_KEY = b""
 WRONG = "Incorrect API key provided. Send a key of this gateway as 'Authorization: Bearer KEY'."
+# What proxies add: somebody else asks.
+FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 # https://learn.microsoft.com/azure/ai-foundry/openai/reference: the same endpoints under Azure's paths.
 _AZURE = re.compile(r"^/openai/(?:v1|deployments/[^/]+)/")
 
@@ -70,6 +72,12 @@ class Doorman:
             raise ForbiddenOrigin(
                 "This gateway has no keys configured and serves only this machine, under the names localhost and "
                 "127.0.0.1. Set FORWARD_KEY to serve others."
+            )
+        # A proxy's own `Host` may well be 127.0.0.1:8080, whoever stands before it.
+        if not is_loopback(request.remote) or any(name in request.headers for name in FORWARDED):
+            raise ForbiddenOrigin(
+                "This gateway has no keys configured and serves nobody from another machine, or through a proxy. Set "
+                "FORWARD_KEY to serve others."
             )
         origin = request.headers.get("Origin")
         site = request.headers.get("Sec-Fetch-Site", "none")

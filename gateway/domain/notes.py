@@ -29,4 +29,6 @@ class Note:
 def header(notes: Iterable[Note]) -> str:
     """The notes as a header value: `size=converted(3:2), quality=ignored`; what was sent as it is stays unsaid."""
     told = (note for note in notes if note.fate is not Fate.SENT)
-    return ", ".join(f"{n.param}={n.fate}({n.to})" if n.to else f"{n.param}={n.fate}" for n in told)
+    line = ", ".join(f"{n.param}={n.fate}({n.to})" if n.to else f"{n.param}={n.fate}" for n in told)
+    # An operator's own value may have any number of lines, and a header has one.
+    return "".join(c if " " <= c <= "~" else "?" for c in line)

@@ -7,16 +7,18 @@ that translate read it again, strictly.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
 from gateway.dialects.openai.form import PICTURE
-from gateway.domain.errors import UnsupportedMedia
+from gateway.domain.errors import ModelNotAllowed, UnsupportedMedia
 from gateway.domain.size import Pixels
 from gateway.handlers.body import Pace
 from gateway.handlers.json_body import take_in_json
 from gateway.handlers.json_facts import JsonFacts
+from gateway.handlers.keys import CALLER
 from gateway.handlers.multipart import Part, Parts, read_boundary
 from gateway.handlers.receive import GENERATION_TYPE, is_json, take_in
 from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
@@ -30,21 +32,35 @@ from gateway.stores.spool import Room, Spool
 MOST_BYTES = 16 * 50 * 1024 * 1024 + SLACK_BYTES
 MOST_PARTS = 256
 FIELD_BYTES = 1024
+UNCLEAR = "Your key is for certain models, and it cannot be told which model this request is for."
+# What a key's limits are counted by.
+COUNTED = {"n", "size"}
 TYPES = ("multipart/form-data", "application/json")
 
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen of a body in passing: the beginnings of its text fields, and which pictures it has."""
+    """
+    What was seen of a body in passing: the beginnings of its text fields, and which pictures it has.
+
+    `doubtful` are the names of fields that came more than once, or as a file: the first text counts here, and perhaps
+    the last one elsewhere. `unclear` when nobody can tell which model the body names, if any.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
     images: int = 0
     mask: bool = False
     pixels: int = 0
+    doubtful: set[str] = field(default_factory=set)
+    unclear: bool = False
 
     @property
     def model(self) -> str | None:
         return self.fields.get("model") or None
+
+    def certain(self, changes: Mapping[str, str]) -> Mapping[str, str] | None:
+        """The fields as they are sent on with these changes; None when it is not certain how they are read there."""
+        return None if self.unclear or self.doubtful & COUNTED else {**self.fields, **changes}
 
     def into(self, facts: Facts) -> Facts:
         """The facts with what was seen; a model that is known from the path stands over the field."""
@@ -92,7 +108,8 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
     """
     Keep the body, and look at its fields.
 
-    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidMultipart, BadSignature.
+    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidMultipart, BadSignature;
+    ModelNotAllowed for a key that names models when the body may name another one.
     """
     boundary = None if is_json(request) else read_boundary(request.headers)
     body = open_body(request, MOST_BYTES, pace)
@@ -105,6 +122,8 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
             await writer.write(chunk)
             looker.push(chunk)
         looker.close()
+        if looker.seen.unclear and request[CALLER].models:
+            raise ModelNotAllowed(UNCLEAR, param="model")
         raw = await writer.finish(request.headers["Content-Type"], Pixels(0, 0))
     except BaseException:
         writer.discard()
@@ -125,7 +144,9 @@ class _Json:
 
     def close(self) -> None:
         self._facts.close()
-        if not self._facts.broken:
+        if self._facts.broken:
+            self.seen = Seen(unclear=True)
+        else:
             self.seen = Seen(self._facts.fields, self._facts.images, self._facts.mask)
 
 
@@ -138,6 +159,8 @@ class _Form:
         self._name = ""
         self._text = bytearray()
         self._prober: Prober | None = None
+        self._is_file = False
+        self._models = 0
 
     def push(self, chunk: bytes) -> None:
         """Raises: InvalidMultipart."""
@@ -160,6 +183,10 @@ class _Form:
 
     def _begin(self, part: Part) -> None:
         self._name, self._text, self._prober = part.name, bytearray(), None
+        self._is_file = part.has_filename
+        if part.name.lower() == "model":
+            self._models += 1
+            self.seen.unclear |= self._models > 1 or part.name != "model" or part.has_filename
         if known := PICTURE.fullmatch(part.name):
             self._prober = Prober()
             self.seen.images += known[1] == "image"
@@ -167,6 +194,8 @@ class _Form:
 
     def _end(self) -> None:
         if self._prober is None:
+            if self._is_file or self._name in self.seen.fields:
+                self.seen.doubtful.add(self._name)
             self.seen.fields.setdefault(self._name, self._text[:FIELD_BYTES].decode("utf-8", "replace"))
         elif (found := self._prober.result) is not None:
             self.seen.pixels = max(self.seen.pixels, found.width * found.height)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, ResponseFormat
-from gateway.domain.errors import GatewayError, MethodNotAllowed, PlatformNotConfigured
+from gateway.domain.errors import GatewayError, MethodNotAllowed, ModelNotAllowed, PlatformNotConfigured
 from gateway.domain.target import JobTarget, RelayTarget, Target
 from gateway.handlers.answer import BEGIN_WITHIN_S, Answerer
 from gateway.handlers.attempts import first_able
-from gateway.handlers.hold import can_hold
 from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.pixels import fulfil
 from gateway.handlers.received import Purpose
@@ -31,6 +31,7 @@ from gateway.jobs.fingerprint import fingerprint
 from gateway.jobs.handle import JobHandle
 from gateway.jobs.job import Order, worst
 from gateway.jobs.supervisor import Supervisor
+from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose
 from gateway.stores.contract import ReplySpec
 from gateway.telemetry.catalogue import Catalogue
@@ -59,7 +60,8 @@ class Images:
                 "No platform serves this path: set BFL_API_KEY for FLUX, or OPENAI_API_KEY to relay it."
             )
         relays = [target for target in candidates if isinstance(target, RelayTarget)]
-        if relays and not (rules.needs_body(request[FACTS]) and can_hold(request)):
+        # A model that is known already is a deployment of Azure's in the path: a relay needs it in the body.
+        if relays and request[FACTS].model is None and not rules.needs_body(request[FACTS]):
             return await self.relay.pass_on(request, relays[0])
         key = idempotency_key(request)
         told.platform, told.model = candidates[0].platform, candidates[0].model or "-"
@@ -127,6 +129,9 @@ class Images:
         snapshot, told, who = request[SNAPSHOT], request[STORY], request[CALLER]
         platform = snapshot.platforms[target.platform]
         plan = platform.plan(edit, target)
+        if (model := plan.target.model) != target.model and not _may_use(who, platform, model):
+            text = f"The model '{model}', which the mask asks for, is not served with this key."
+            raise ModelNotAllowed(text, param="mask")
         told.model = plan.target.model
         for note in plan.notes:
             self.metrics.translations(note.param, note.fate.value).inc()
@@ -147,3 +152,9 @@ class Images:
             # From here, not from the first byte: a slow upload is the client's own time.
             deadline=self.clock.now() + snapshot.answer_within_s,
         )
+
+
+def _may_use(caller: Caller, platform: Platform, model: str) -> bool:
+    """True when the key allows one of the model's names."""
+    aliases = (name for name, meant in platform.aliases.items() if meant == model)
+    return any(map(caller.may_use, (model, *aliases)))

@@ -23,7 +23,8 @@ class JsonFacts:
     Pushed with the body in pieces. `fields` are the top-level texts, numbers and booleans, as text of at most 1 KiB;
     `images` counts the items of `images`, `mask` tells whether there is one.
 
-    `broken` is set as soon as the body is not one JSON object with unique names: then nothing else counts.
+    `broken` is set as soon as the body is not one JSON object with unique names: then nothing else counts. So does a
+    `Model`, which services written in Go take for `model`: https://pkg.go.dev/encoding/json#Unmarshal
     """
 
     def __init__(self) -> None:
@@ -68,7 +69,8 @@ class JsonFacts:
     def _member(self, event: Event) -> None:
         assert not isinstance(event, (str, Closed))
         self._members += 1
-        if self._members > MEMBERS:
+        name = str(event.path[0])
+        if self._members > MEMBERS or (name != "model" and name.lower() == "model"):
             self.broken = True
         if event.kind is Kind.NULL:
             return

@@ -24,6 +24,9 @@ NOISE_BYTES = 64 * 1024
 _BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"]*)"|([^;\s"]*))""", re.ASCII | re.IGNORECASE)
 _LEGAL = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
 _PLAIN = ("binary", "8bit", "7bit")
+# A quoted text as browsers write it, and as RFC 2183 has it; and what names a part, in RFC 5987's form as well.
+_QUOTED = (re.compile(r'"[^"]*"'), re.compile(r'"(?:[^"\\]|\\.)*"'))
+_NAMES = re.compile(r"[;\s]name(\*[^=\s]*)?\s*=", re.IGNORECASE)
 _UTF8 = (None, "utf-8", "utf8", "us-ascii", "ascii")
 
 
@@ -114,6 +117,9 @@ def _part(segment: MultipartSegment) -> Part:
         raise InvalidMultipart("A part of the body repeats a header.")
     if not segment.name or not segment.name.isprintable():
         raise InvalidMultipart("A part of the body has no name, or one with control characters.")
+    if any(_NAMES.findall(quoted.sub('""', segment.header("Content-Disposition"))) != [""] for quoted in _QUOTED):
+        # Whoever reads it next may go by the other one.
+        raise InvalidMultipart("A part of the body has two names, or one in a form that RFC 7578 forbids.")
     if segment.header("Content-Transfer-Encoding", "binary").strip().lower() not in _PLAIN:
         raise InvalidMultipart(f"The part '{segment.name[:64]}' has a Content-Transfer-Encoding; send it as it is.")
     if segment.content_type and segment.content_type.startswith("multipart/"):

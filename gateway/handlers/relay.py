@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.domain.blob import Blob
 from gateway.domain.errors import (
+    DuplicateField,
     GatewayError,
     InvalidRequest,
     MethodNotAllowed,
@@ -20,6 +21,7 @@ from gateway.domain.errors import (
     PlatformError,
     PlatformNotConfigured,
     PlatformOutOfCredits,
+    UnsupportedMedia,
 )
 from gateway.domain.notes import Fate, Note
 from gateway.domain.target import RelayTarget, Target
@@ -33,6 +35,7 @@ from gateway.handlers.rewrite import rewritten
 from gateway.jobs.breaker import Breakers, Verdict
 from gateway.platforms.openai.rewrite import rewrite
 from gateway.routing.choose import choose
+from gateway.routing.facts import picture_path
 from gateway.stores.contract import Limits
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
@@ -65,9 +68,12 @@ class RelayHandler:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """
         Raises: PlatformNotConfigured, MethodNotAllowed, NotFound, InvalidRequest, ExpectationFailed, ModelNotFound,
-        ModelNotAllowed, what `hold` and what `Relay.forward` raises.
+        ModelNotAllowed, UnsupportedMedia, what `hold` and what `Relay.forward` raises.
         """
         candidates, rules, facts = request[CANDIDATES], request[SNAPSHOT].rules, request[FACTS]
+        if (meant := picture_path(facts.path)) is not None:
+            # What is said of pictures (routes, pins, numbers of them) holds on their own path only.
+            raise NotFound(f"Nothing lives at this path. Write it {self.prefix}{meant}.")
         if not candidates:
             raise self._not_configured()
         first = candidates[0]
@@ -77,6 +83,8 @@ class RelayHandler:
         if request.body_exists and can_hold(request):
             held = await hold(request, self.spool, request[SNAPSHOT].uploads.pace)
             facts = held.seen.into(facts)
+        elif request.body_exists and facts.caller.models:
+            raise UnsupportedMedia("A key for certain models sends application/json or multipart/form-data.")
         try:
             targets = choose(rules, facts, self.chance())
 
@@ -105,14 +113,14 @@ class RelayHandler:
         told.platform, told.model = target.platform, target.model or "-"
         rest = self.rest(request)
         changes = {} if held is None else self._changes(request, target, held)
-        fields = None if held is None else {**held.seen.fields, **changes}
         async with AsyncExitStack() as counting:
             if request.method == "POST" and request[FACTS].kind is not None:
-                used = counted(request, self.limits, self.metrics, target.platform, usage(fields))
+                told_by = held.seen.certain(changes) if held is not None else None
+                used = counted(request, self.limits, self.metrics, target.platform, usage(told_by))
                 await counting.enter_async_context(used)
             body: Blob | None = held.raw if held is not None else None
             if held is not None and changes:
-                told.notes = _notes(changes, target)
+                told.notes = _notes(changes, target, request[FACTS].model)
                 body = await rewritten(held.raw, held.raw.media_type, changes)
             response = await self._forward(request, target.platform, rest, body, last)
         told.outcome = _outcome(response.status)
@@ -143,11 +151,20 @@ class RelayHandler:
             )
 
     def _changes(self, request: web.Request, target: RelayTarget, held: Held) -> Mapping[str, str]:
-        """What the target wants otherwise, or Azure's spelling had in the path."""
-        changes = dict(rewrite(held.seen.fields, target))
-        if (deployment := request[FACTS].model) is not None and "model" not in held.seen.fields:
-            changes.setdefault("model", deployment)
-        return changes
+        """
+        What the target wants otherwise, or Azure's spelling has in the path.
+
+        Raises: DuplicateField for one of them that came more than once; InvalidField.
+        """
+        seen, fields, terms = held.seen, held.seen.fields, target.terms
+        if (deployment := request[FACTS].model) is not None:
+            # The choice was made by it, and by no other that is named in the body.
+            fields = {**fields, "model": deployment}
+        settled = {*terms.pins, *terms.overrides, *(["model"] if target.model or deployment else ())}
+        for name in sorted(seen.doubtful & settled):
+            raise DuplicateField(f"'{name}' may come once, and not as a file.", param=name)
+        wanted = {**fields, **rewrite(fields, target)}
+        return {name: value for name, value in wanted.items() if seen.fields.get(name) != value}
 
     def rest(self, request: web.Request) -> str:
         """What follows the platform's base URL. Raises: as `rest_of`."""
@@ -187,10 +204,11 @@ def rest_of(target: str, prefix: str) -> str:
     return rest
 
 
-def _notes(changes: Mapping[str, str], target: RelayTarget) -> tuple[Note, ...]:
-    """For the client. Values are the operator's or ours, never the client's own words."""
+def _notes(changes: Mapping[str, str], target: RelayTarget, deployment: str | None) -> tuple[Note, ...]:
+    """For the client. Values are the operator's or ours, never the client's own words, as Azure's `deployment` is."""
     own = {"model", "size", *target.terms.defaults, *target.terms.overrides, *target.terms.pins}
-    return tuple(Note(name, Fate.CONVERTED, value[:64]) for name, value in changes.items() if name in own)
+    told = ((name, value) for name, value in changes.items() if name in own and value != deployment)
+    return tuple(Note(name, Fate.CONVERTED, value[:64]) for name, value in told)
 
 
 def _no(status: int) -> GatewayError | None:

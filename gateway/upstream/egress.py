@@ -77,8 +77,9 @@ def told(error: Exception) -> str:
         return f"ClientHttpProxyError: the proxy answered {error.status}"
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return "ConnectionTimeoutError: no connection in time"
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "ConnectionTimeoutError: no connection in time"
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+        # Their words are the address, and bytes of the answer.
+        return f"{type(error).__name__}: the answer is malformed, or the address"
     return f"{type(error).__name__}: {error}"
 
 

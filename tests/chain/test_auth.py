@@ -243,3 +243,15 @@ async def test_typed_addresses_and_listed_pages_are_served(start_gateway: StartG
     """What the user typed, and the pages that the operator listed."""
     gateway = await start_gateway(auth={"origins": ["https://app.example"]})
     assert (await exchange(gateway.url, LIST, *lines)).status == 200
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["X-Forwarded-For: 203.0.113.9", "X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9", "Via: 1.1 proxy"],
+)
+async def test_a_proxy_on_this_machine_brings_nobody_in(start_gateway: StartGateway, line: str) -> None:
+    """nginx asks for `127.0.0.1:8080` unless it is told otherwise, on behalf of the whole internet."""
+    gateway = await start_gateway()
+    assert (await exchange(gateway.url, LIST)).status == 200
+    heard = await exchange(gateway.url, LIST, line)
+    assert (heard.status, heard.error["code"]) == (403, "forbidden_origin")

@@ -93,9 +93,9 @@ async def test_health_is_open_to_everybody(serve: Serve) -> None:
 async def test_a_trusted_proxy_says_who_asks(serve: Serve) -> None:
     """All lines of the header count, and what the client wrote itself does not."""
     with logbook() as book:
-        stage = await serve(ok, clients={**PROXIED, "deny": ["8.8.8.8"]})
+        stage = await serve(ok, keys=key_settings("k"), clients={**PROXIED, "deny": ["8.8.8.8"]})
         refused = await exchange(stage.url, GET, "X-Forwarded-For: 9.9.9.9", "X-Forwarded-For: 8.8.8.8")
-        served = await exchange(stage.url, GET, "X-Forwarded-For: 8.8.8.8, 9.9.9.9")
+        served = await exchange(stage.url, GET, "Authorization: Bearer k", "X-Forwarded-For: 8.8.8.8, 9.9.9.9")
     assert (refused.status, served.status) == (403, 200)
     assert [line["client"] for line in book.requests] == ["8.8.8.8", "9.9.9.9"]
 
@@ -103,9 +103,9 @@ async def test_a_trusted_proxy_says_who_asks(serve: Serve) -> None:
 async def test_a_stranger_forwards_for_nobody(serve: Serve) -> None:
     """Without trusted proxies the header is ignored, by whatever name."""
     with logbook() as book:
-        stage = await serve(ok, clients={"deny": ["8.8.8.8"], "allow": ["127.0.0.0/8"]})
+        stage = await serve(ok, keys=key_settings("k"), clients={"deny": ["8.8.8.8"], "allow": ["127.0.0.0/8"]})
         for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
-            assert (await exchange(stage.url, GET, f"{name}: 8.8.8.8")).status == 200
+            assert (await exchange(stage.url, GET, "Authorization: Bearer k", f"{name}: 8.8.8.8")).status == 200
     assert {line["client"] for line in book.requests} == {"127.0.0.1"}
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from unittest.mock import Mock
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
-from gateway.chain.doorman import Doorman
+from gateway.chain.doorman import NO_KEY, Doorman
 from gateway.chain.settings import AuthSettings
 from gateway.domain.caller import Allowance, Caller
-from gateway.domain.errors import PathNotAllowed
+from gateway.domain.errors import ForbiddenOrigin, PathNotAllowed
 from gateway.handlers.keys import CALLER
 from tests.chain.conftest import Serve, doorkeeping
 from tests.fakes.forms import key_settings
@@ -148,3 +150,17 @@ def test_the_file_holds_hashes_only() -> None:
     doorman = Doorman.of(AuthSettings.model_validate({"keys": key_settings(KEY)}))
     assert list(doorman.callers) == [hashlib.sha256(KEY.encode()).digest()]
     assert KEY not in repr(doorman)
+
+
+@pytest.mark.parametrize(("peer", "served"), [("127.0.0.1", True), ("::1", True), ("10.0.0.9", False), (None, False)])
+def test_a_name_makes_nobody_local(peer: str | None, served: bool) -> None:
+    """Anybody may send `Host: localhost`; where the connection comes from is another matter."""
+    transport = Mock()
+    transport.get_extra_info.side_effect = lambda name, default=None: (peer, 1) if name == "peername" and peer else None
+    request = make_mocked_request("GET", "/v1/models", headers={"Host": "localhost"}, transport=transport)
+    doorman = Doorman({})
+    if served:
+        assert doorman.admit(request, NO_KEY, 0.0).id == "local"
+    else:
+        with pytest.raises(ForbiddenOrigin):
+            doorman.admit(request, NO_KEY, 0.0)

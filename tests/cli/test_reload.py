@@ -23,6 +23,7 @@ from tests.fakes.customer import IMAGE, Customer, until
 from tests.fakes.forms import key_settings
 from tests.fakes.logbook import logbook
 from tests.fakes.program import greeting, running
+from tests.fakes.raw import exchange
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 
@@ -158,3 +159,15 @@ def test_a_signal(tmp_path: Path) -> None:
         process.terminate()
         process.wait(10)
     assert process.returncode == 0
+
+
+async def test_no_reload_opens_a_listener_that_others_reach(tmp_path: Path, start_gateway: StartGateway) -> None:
+    """Keys are gone and `listen` says 127.0.0.1, which is true after a restart only: the old keys go on."""
+    gateway = await start_gateway(listen={"host": "0.0.0.0", "port": 0}, auth={"keys": key_settings("k")})
+    open_one = Config.model_validate({"listen": {"port": 0}, "state_dir": tmp_path})
+    reloader = Reloader(gateway, lambda: open_one, lambda _: None)
+    with logbook() as book:
+        assert not await reloader.now("test")
+    assert "0.0.0.0" in book.lines[0]["problem"]
+    url = gateway.url.replace("0.0.0.0", "127.0.0.1")
+    assert (await exchange(url, "GET /v1/models HTTP/1.1", "Host: localhost")).status == 401

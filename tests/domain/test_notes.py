@@ -19,3 +19,9 @@ def test_the_header() -> None:
 def test_nothing_to_say() -> None:
     """Empty when every field went as it came."""
     assert header([Note("prompt", Fate.SENT)]) == header([]) == ""
+
+
+def test_it_is_one_line_of_ascii() -> None:
+    """An operator's value may be a paragraph: no header, and no answer, breaks on it."""
+    notes = [Note("prompt", Fate.CONVERTED, "a\r\nX-Evil: ü"), Note("user", Fate.CONVERTED, "b\0")]
+    assert header(notes) == "prompt=converted(a??X-Evil: ?), user=converted(b?)"

@@ -127,3 +127,24 @@ async def test_who_has_spent_it_all_is_not_relayed(bfl: Emulator, front: Front) 
     assert len((await edit(customer, model="flux-kontext-pro")).pictures) == 1
     assert (await edit(customer, model="gpt-image-1")).refusal == (429, "spend_limit_exceeded", "false")
     assert openai.seen == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"prompt":"a","images":[],"n":1,"n":10}', "application/json"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="n"\r\n\r\n1\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="n"\r\n\r\n10\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+        ),
+        (b"n=10", "application/x-www-form-urlencoded"),
+    ],
+)
+async def test_a_number_said_twice_is_the_most(front: Front, body: bytes, content_type: str) -> None:
+    """Whichever of the two the platform reads, or in whatever form."""
+    customer, openai = await front({"images": 9}, PICTURES)
+    url = f"{customer.gateway.url}/v1/images/edits"
+    async with aiohttp.request("POST", url, headers={**KEY, "Content-Type": content_type}, data=body) as answered:
+        assert answered.status in (415, 429)
+    assert openai.seen == []

@@ -403,6 +403,25 @@ def test_what_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 2xx no\r\n\r\n", b"sk-echo\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"a" * 9999]
+)
+async def test_an_address_is_told_nowhere(answer: bytes) -> None:
+    """A polling address leads to a client's picture; of an answer that is none the library quotes both."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer + b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Session() as session:
+        sent = await session.send(Call("poll", "GET", f"http://127.0.0.1:{port}/get_result?id=hidden"))
+    assert isinstance(sent, MaybeSent) and sent.why.startswith("ClientResponseError")
+    assert "hidden" not in sent.why and "echo" not in sent.why and "aaa" not in sent.why
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         (None, "cannot be read: No such file"),
