@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 from aiohttp import web
 
@@ -35,6 +36,9 @@ from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose
 from gateway.stores.contract import ReplySpec
 from gateway.telemetry.catalogue import Catalogue
+
+# Of the time after which a stream begins, so that the next platform can still be tried.
+PATIENCE_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +77,13 @@ class Images:
         taken = await self.taker.take(request, self.purpose, candidates)
         try:
             told.steps["read"] = self.clock.now() - started
+            # From here, not from the first byte: a slow upload is the client's own time.
+            deadline = self.clock.now() + request[SNAPSHOT].answer_within_s
 
             async def attempt(target: Target, last: bool) -> web.StreamResponse:
                 if isinstance(target, RelayTarget):
                     return await self.relay.pass_on(request, target, held=taken.held, last=last)
-                return await self._work(request, taken, target, key, began, last)
+                return await self._work(request, taken, target, key, (began, deadline), last)
 
             return await first_able(request, choose(rules, taken.facts, self.chance()), attempt, self.metrics)
         finally:
@@ -96,10 +102,20 @@ class Images:
         raise refusals[0]
 
     async def _work(
-        self, request: web.Request, taken: Taken, target: JobTarget, key: str | None, began: float, last: bool
+        self,
+        request: web.Request,
+        taken: Taken,
+        target: JobTarget,
+        key: str | None,
+        span: tuple[float, float],
+        last: bool,
     ) -> web.StreamResponse:
         edit = await taken.edit()
-        order = await self._order(request, edit, taken, target, key, began)
+        order = await self._order(request, edit, taken, target, key, span)
+        if not last:
+            # A stream that has begun is answered by whom it began with.
+            patience_s = min(request[SNAPSHOT].patience_s, PATIENCE_SHARE * BEGIN_WITHIN_S if edit.stream else inf)
+            order = replace(order, submit_by=self.clock.now() + patience_s)
         handle = await self.supervisor.start(order)
         try:
             if not last:
@@ -124,7 +140,13 @@ class Images:
             raise worst([result for result in handle.job.results if isinstance(result, GatewayError)])
 
     async def _order(
-        self, request: web.Request, edit: Edit, taken: Taken, target: JobTarget, key: str | None, began: float
+        self,
+        request: web.Request,
+        edit: Edit,
+        taken: Taken,
+        target: JobTarget,
+        key: str | None,
+        span: tuple[float, float],
     ) -> Order:
         snapshot, told, who = request[SNAPSHOT], request[STORY], request[CALLER]
         platform = snapshot.platforms[target.platform]
@@ -148,9 +170,8 @@ class Images:
             plan=plan,
             reply=ReplySpec(edit.response_format, edit.output_format, plan.notes, f"image_{self.purpose}"),
             inputs=[*taken.hold(), *made],
-            began=began,
-            # From here, not from the first byte: a slow upload is the client's own time.
-            deadline=self.clock.now() + snapshot.answer_within_s,
+            began=span[0],
+            deadline=span[1],
         )
 
 

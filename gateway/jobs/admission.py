@@ -7,9 +7,9 @@ from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
 
 
-def admit(tools: Tools, platform: Platform, model: str, count: int, patience_s: float) -> None:
+def admit(tools: Tools, platform: Platform, model: str, count: int, within_s: float, patience_s: float) -> None:
     """
-    `count` submissions that are to be answered within `patience_s` seconds.
+    `count` submissions that are to be answered within `within_s` seconds, and to wait no longer than `patience_s`.
 
     Raises: PlatformUnavailable when the platform is left alone just now, QueueFull.
     """
@@ -18,9 +18,9 @@ def admit(tools: Tools, platform: Platform, model: str, count: int, patience_s: 
     wait = tools.queue.wait_s(platform.account, model, count, typical)
     if wait is None:
         raise QueueFull("Too many requests are waiting already. Try again later.", retry_after_s=typical)
-    if wait and wait + typical > patience_s:
+    if wait and (wait + typical > within_s or wait > patience_s):
         raise QueueFull(
-            f"The request would wait about {wait:.0f} s for a slot, longer than the {patience_s:.0f} s in which it "
-            "is to be answered. Try again later.",
-            retry_after_s=wait + typical - patience_s,
+            f"The request would wait about {wait:.0f} s for a slot, longer than the {min(within_s, patience_s):.0f} s "
+            "in which it is to be served. Try again later.",
+            retry_after_s=max(wait + typical - within_s, wait - patience_s),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from gateway.domain.blob import Blob
 from gateway.domain.caller import Caller
@@ -22,7 +23,8 @@ class Order:
     A request ready to be worked.
 
     `caller` is the id of `who` asks. `key` is its Idempotency-Key, `resend` whether it declares itself a repetition.
-    `began` is when it arrived, `deadline` when it is to be answered, both monotonic.
+    `began` is when it arrived, `deadline` when it is to be answered, `submit_by` until when its submissions may wait to
+    be taken, if that is earlier; all monotonic.
 
     `inputs` are blobs of which the supervisor takes over one hold each, and releases it once: as soon as they are not
     needed, also when it refuses the order. Who may order again, elsewhere, holds them once more for each order.
@@ -39,6 +41,7 @@ class Order:
     inputs: Sequence[Blob]
     began: float
     deadline: float
+    submit_by: float = inf
 
 
 class Job:

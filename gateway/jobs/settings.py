@@ -22,6 +22,11 @@ class JobSettings(Settings):
     """Two clocks: the client's and the paid task's. The first never ends the second."""
 
     answer_within: Seconds = Field(default=300.0, gt=0, description="A request is answered this long after its upload")
+    patience: Seconds = Field(
+        default=30.0,
+        gt=0,
+        description="A request waits this long for a slot of one platform while another one could serve it",
+    )
     job_max_age: Seconds = Field(
         default=900.0,
         gt=0,

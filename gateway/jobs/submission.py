@@ -61,7 +61,8 @@ class Submission:
     def __init__(self, tools: Tools, order: Order, job: Job, charge: Charge, index: int, owner: int) -> None:
         self._tools, self._job, self._charge, self._index, self._owner = tools, job, charge, index, owner
         self._platform, self._plan = order.platform, order.plan
-        self._deadline = order.deadline - min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
+        spare_s = min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
+        self._deadline = min(order.submit_by, order.deadline - spare_s)
         self._id = f"{job.record.id}/{index}"
         self._labels = (order.platform.name, job.record.model)
         self._slot = Slot(tools, order, job, self._id)

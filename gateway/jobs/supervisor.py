@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from gateway.domain.errors import ShuttingDown
@@ -53,15 +54,15 @@ class Supervisor:
     def draining(self) -> bool:
         return self._draining
 
-    def admit(self, platform: Platform, model: str, count: int, patience_s: float) -> None:
+    def admit(self, platform: Platform, model: str, count: int, within_s: float, *, patience_s: float = inf) -> None:
         """
-        Refuse what cannot be answered in time, before anything is read.
+        Refuse what cannot be answered in time, or would wait for longer than `patience_s`, before anything is read.
 
         Raises: QueueFull, PlatformUnavailable, ShuttingDown.
         """
         if self._draining:
             raise ShuttingDown("The gateway is shutting down. Send the request again.", retry_after_s=5)
-        admission.admit(self._tools, platform, model, count, patience_s)
+        admission.admit(self._tools, platform, model, count, within_s, patience_s)
 
     async def start(self, order: Order) -> JobHandle:
         """
@@ -157,7 +158,8 @@ class Supervisor:
     async def _begin(self, order: Order, before: int) -> JobHandle | None:
         """A new job, or None when there is one to join after all. Raises: as `start`."""
         target, count, account = order.plan.target, len(order.plan.calls), order.platform.account
-        self.admit(order.platform, target.model, count, order.deadline - self._tools.clock.now())
+        now = self._tools.clock.now()
+        self.admit(order.platform, target.model, count, order.deadline - now, patience_s=order.submit_by - now)
         id = self._new_id()
         names = [f"{id}/{index}" for index in range(count)]
         charge = Charge(self._tools, order, id)
