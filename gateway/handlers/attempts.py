@@ -21,8 +21,8 @@ async def first_able(
     """
     The answer of the first target that gives one. `attempt` is told whether there is another one behind.
 
-    Raises: what the target raised behind which nobody may try; when those behind could not serve the request at all,
-    what stopped the one that should have.
+    Raises: what the target raised behind which nobody may try; when all were in trouble, or those behind could not
+    serve the request at all, the trouble that is over first.
     """
     told, failures = request[STORY], list[GatewayError]()
     for position, target in enumerate(targets):
@@ -37,7 +37,12 @@ async def first_able(
             elif not (failures and isinstance(error, InvalidRequest) and error.paid is Paid.NO):
                 raise
             if last:
-                raise failures[0] from None
+                raise min(failures, key=_lasts) from None
             told.attempts[-1] += f" {error.code}"
             metrics.fallbacks(told.route, target.platform, error.code).inc()
     raise AssertionError("a choice without targets")
+
+
+def _lasts(error: GatewayError) -> tuple[bool, float]:
+    """Whether somebody has to change something before the same request may succeed, else how many seconds it takes."""
+    return not error.hopeful, error.retry_after_s or 0.0

@@ -1,0 +1,212 @@
+"""From a platform in trouble to the next one, over real sockets: who is asked, who is paid, what the client hears."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.emulator.server import Emulator
+from tests.conftest import StartGateway
+from tests.fakes.company import NOWHERE, PICTURE, PICTURES, Company, company
+from tests.fakes.customer import NO_BREAKER, until
+from tests.fakes.openai_server import Script, answer, cut
+
+ALL = ["bfl", "spare/flux-2-pro", "openai/gpt-image-1"]
+# Long enough for everything else, on the tests' clock.
+PATIENCE = {"patience": 20, "breaker": NO_BREAKER}
+
+Open = Callable[..., Awaitable[Company]]
+
+
+@pytest.fixture
+async def office(bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
+    async with AsyncExitStack() as stack:
+
+        async def start(*to: Any, scripts: tuple[Script, ...] = (), **more: Any) -> Company:
+            more.setdefault("jobs", PATIENCE)
+            made = company(start_gateway, client, bfl, list(to or ALL), *scripts, **more)
+            return await stack.enter_async_context(made)
+
+        yield start
+
+
+# What makes the first account unable to serve, certainly unpaid, and the code that tells of it.
+TROUBLE = [
+    ("submit_402", "platform_out_of_credits"),
+    ("submit_403", "platform_auth_failed"),
+    ("submit_429", "platform_busy"),
+]
+
+
+@pytest.mark.parametrize(("fault", "code"), TROUBLE)
+async def test_the_next_account_serves(office: Open, fault: str, code: str) -> None:
+    """One picture, paid for once, where it was taken; the answer and the metrics tell of the attempt before."""
+    customer = await office()
+    customer.bfl.script(fault, times=None)
+    reply = await customer.edit("make it blue")
+    assert len(reply.pictures) == 1
+    assert customer.accepted == (0, 1)
+    assert customer.openai.seen == []
+    assert reply.headers["x-gateway-platform"] == "spare/flux-2-pro"
+    assert reply.headers["x-gateway-attempts"] == f"bfl/flux-kontext-pro {code}, spare/flux-2-pro"
+    assert customer.fallbacks("bfl", code) == 1
+    assert customer.metric("submissions_total", platform="spare", model="flux-2-pro", outcome="ok") == 1
+
+
+async def test_an_account_that_cannot_be_reached(office: Open) -> None:
+    """Connections are tried a few times, then the next account is."""
+    customer = await office(platforms={"bfl": {"base_url": NOWHERE}})
+    reply = await customer.edit("make it blue")
+    assert reply.headers["x-gateway-attempts"].startswith("bfl/flux-kontext-pro platform_unreachable, spare")
+    assert len(reply.pictures) == 1
+    assert customer.accepted == (0, 1)
+
+
+async def test_an_open_breaker_asks_nobody(office: Open) -> None:
+    """After the first refused key the account is left alone; the next request goes on at once."""
+    customer = await office(jobs={"breaker": {"failures": 5, "open_for": 6000, "longest": 6000}})
+    customer.bfl.script("submit_403", times=None)
+    for code in ("platform_auth_failed", "platform_unavailable"):
+        reply = await customer.edit(f"make it blue, {code}")
+        assert f"bfl/flux-kontext-pro {code}, " in reply.headers["x-gateway-attempts"]
+    assert customer.bfl.counts.submits_seen == 1
+    assert customer.accepted == (0, 2)
+
+
+async def test_a_full_account(office: Open) -> None:
+    """Who would wait too long for a slot goes where there is one; the job that holds it goes on."""
+    customer = await office(platforms={"bfl": {"max_active_tasks": 1}})
+    customer.bfl.script("pending_forever")
+    running = customer.begin("make it green")
+    await until(lambda: customer.accepted == (1, 0))
+    reply = await customer.edit("make it blue")
+    assert reply.headers["x-gateway-attempts"] == "bfl/flux-kontext-pro queue_full, spare/flux-2-pro"
+    assert customer.accepted == (1, 1)
+    await customer.leave(running)
+
+
+async def test_the_relay_is_last(office: Open) -> None:
+    """Both accounts are empty: OpenAI gets the whole form, with its own model and size, and its answer is passed on."""
+    customer = await office()
+    customer.bfl.script("submit_402", times=None)
+    customer.spare.script("submit_403", times=None)
+    reply = await customer.edit("make it blue", size="16:9", model="flux-kontext-max", user="ann")
+    assert (reply.status, reply.body["data"]) == (200, [{"b64_json": "UE5H"}])
+    assert customer.accepted == (0, 0)
+    assert reply.headers["x-gateway-platform"] == "openai/gpt-image-1"
+    attempts = reply.headers["x-gateway-attempts"].split(", ")
+    assert [attempt.partition(" ")[2] for attempt in attempts] == [
+        "platform_out_of_credits",
+        "platform_auth_failed",
+        "",
+    ]
+    (seen,) = customer.openai.seen
+    sent = bytes(seen.body)
+    for name, value in (("prompt", "make it blue"), ("model", "gpt-image-1"), ("size", "1536x1024"), ("user", "ann")):
+        assert f'name="{name}"'.encode() in sent and f"\r\n\r\n{value}\r\n".encode() in sent
+    assert PICTURE in sent and b"flux-kontext-max" not in sent and b"16:9" not in sent
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refusal"),
+    [
+        ("submit_403", "submit_402", (502, "platform_auth_failed", "false")),
+        ("submit_403", "submit_429", (429, "platform_busy", "true")),
+        ("submit_429", "submit_403", (429, "platform_busy", "true")),
+    ],
+)
+async def test_all_in_trouble(office: Open, first: str, second: str, refusal: tuple[int, str, str]) -> None:
+    """The answer is the trouble that will be over first, with what the client's retry logic has to know."""
+    customer = await office("bfl", "spare/flux-2-pro", jobs={**PATIENCE, "answer_within": 60})
+    customer.bfl.script(first, times=None)
+    customer.spare.script(second, times=None)
+    reply = await customer.edit("make it blue")
+    assert reply.refusal == refusal
+    assert reply.headers["x-gateway-attempts"].startswith("bfl/flux-kontext-pro platform_")
+    assert reply.headers["x-gateway-attempts"].endswith(", spare/flux-2-pro")
+    assert customer.accepted == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "submit_500", "submit_502", "submit_503", "submit_html_200", "submit_empty", "submit_reset",
+        "submit_accepted_reset", "submit_accepted_502", "submit_no_id",
+    ],
+)  # fmt: skip
+async def test_what_may_have_been_accepted_stays(office: Open, fault: str) -> None:
+    """No second platform is asked for what the first may have been paid for."""
+    customer = await office()
+    customer.bfl.script(fault, times=None)
+    reply = await customer.edit("make it blue")
+    assert reply.status >= 500
+    assert "x-gateway-attempts" not in reply.headers
+    assert customer.spare.counts.submits_seen == 0
+    assert customer.openai.seen == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("request_moderated", "moderation_blocked"),
+        ("content_moderated", "moderation_blocked"),
+        ("submit_422_field", "invalid_value"),
+        ("task_error", "invalid_image_file"),
+    ],
+)
+async def test_a_refusal_is_an_answer(office: Open, fault: str, code: str) -> None:
+    """What one platform refuses for its content is not shown to the next."""
+    customer = await office()
+    customer.bfl.script(fault, times=None)
+    assert (await customer.edit("make it blue")).error["code"] == code
+    assert customer.spare.counts.submits_seen == 0
+    assert customer.openai.seen == []
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (answer({"error": {"code": "rate_limit_exceeded"}}, 429), "platform_busy"),
+        (answer({"error": {"code": "invalid_api_key"}}, 401), "platform_auth_failed"),
+        (answer({}, 402), "platform_out_of_credits"),
+    ],
+)
+async def test_from_a_relay_to_a_job(office: Open, script: Script, code: str) -> None:
+    """OpenAI says a definite no about the gateway's own account: FLUX serves, from the bytes that were kept."""
+    customer = await office("openai/gpt-image-1", "spare/flux-2-pro", scripts=(script,))
+    reply = await customer.edit("make it blue", size="1024x1024")
+    assert len(reply.pictures) == 1
+    assert reply.headers["x-gateway-attempts"] == f"openai/gpt-image-1 {code}, spare/flux-2-pro"
+    assert customer.accepted == (0, 1)
+
+
+async def test_a_relay_that_cannot_be_reached(office: Open) -> None:
+    """Nothing was sent, so nothing was paid."""
+    customer = await office("openai", "spare/flux-2-pro", platforms={"openai": {"base_url": f"{NOWHERE}/v1"}})
+    reply = await customer.edit("make it blue")
+    assert reply.headers["x-gateway-attempts"] == "openai platform_unreachable, spare/flux-2-pro"
+    assert customer.accepted == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("script", "status"), [(cut(b""), 502), (answer({"error": {}}, 500), 500), (answer({"error": {}}, 400), 400)]
+)
+async def test_what_a_relay_may_have_done_stays(office: Open, script: Script, status: int) -> None:
+    """No answer, a fault in the platform, or a fault of the request: no second platform is asked."""
+    customer = await office("openai", "spare/flux-2-pro", scripts=(script,))
+    assert (await customer.edit("make it blue")).status == status
+    assert customer.accepted == (0, 0)
+
+
+async def test_only_the_last_answer_is_passed_on_of_a_relay(office: Open) -> None:
+    """With nobody behind it OpenAI's own 429 reaches the client, words and headers."""
+    refusal = answer({"error": {"message": "slow down"}}, 429, [("x-ratelimit-limit-images", "7")])
+    customer = await office("bfl", "openai", scripts=(refusal, PICTURES))
+    customer.bfl.script("submit_402", times=None)
+    reply = await customer.edit("make it blue")
+    assert (reply.status, reply.error["message"]) == (429, "slow down")
+    assert reply.headers["x-ratelimit-limit-images"] == "7"
