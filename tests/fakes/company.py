@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import aiohttp
 
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
-from tests.fakes.customer import Customer
+from tests.fakes.customer import NO_BREAKER, Customer, Reply
 from tests.fakes.openai_server import FakeOpenAi, Script, answer, fake_openai
 from tests.fakes.pictures import picture
 
@@ -18,6 +18,8 @@ from tests.fakes.pictures import picture
 PICTURES = answer({"created": 1, "data": [{"b64_json": "UE5H"}]})
 # FLUX.2 wants 64 pixels a side.
 PICTURE = picture(96, 64)
+# `jobs`: long enough for everything else, on the tests' clock.
+PATIENCE = {"patience": 20, "breaker": NO_BREAKER}
 # A port that nobody listens on.
 NOWHERE = "http://127.0.0.1:9"
 
@@ -34,6 +36,11 @@ class Company(Customer):
 
     def open(self, prompt: str, *, image: bytes = PICTURE, **more: Any) -> Any:
         return super().open(prompt, image=image, **more)
+
+    async def post(self, path: str, body: Any, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """A JSON body to a path below /v1."""
+        async with self._client.post(f"{self.gateway.url}/v1/{path}", json=body, headers=headers) as response:
+            return Reply(response.status, response.headers, await response.read())
 
     @property
     def accepted(self) -> tuple[int, int]:

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from typing import Any
-
-import aiohttp
 import pytest
 
-from gateway.emulator.server import Emulator
-from tests.conftest import StartGateway
-from tests.fakes.company import NOWHERE, PICTURE, PICTURES, Company, company
-from tests.fakes.customer import NO_BREAKER, until
+from tests.fakes.company import NOWHERE, PATIENCE, PICTURE, PICTURES
+from tests.fakes.customer import until
 from tests.fakes.openai_server import Script, answer, cut
-
-ALL = ["bfl", "spare/flux-2-pro", "openai/gpt-image-1"]
-# Long enough for everything else, on the tests' clock.
-PATIENCE = {"patience": 20, "breaker": NO_BREAKER}
-
-Open = Callable[..., Awaitable[Company]]
-
-
-@pytest.fixture
-async def office(bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
-    async with AsyncExitStack() as stack:
-
-        async def start(*to: Any, scripts: tuple[Script, ...] = (), **more: Any) -> Company:
-            more.setdefault("jobs", PATIENCE)
-            made = company(start_gateway, client, bfl, list(to or ALL), *scripts, **more)
-            return await stack.enter_async_context(made)
-
-        yield start
-
+from tests.handlers.conftest import Office
 
 # What makes the first account unable to serve, certainly unpaid, and the code that tells of it.
 TROUBLE = [
@@ -43,7 +18,7 @@ TROUBLE = [
 
 
 @pytest.mark.parametrize(("fault", "code"), TROUBLE)
-async def test_the_next_account_serves(office: Open, fault: str, code: str) -> None:
+async def test_the_next_account_serves(office: Office, fault: str, code: str) -> None:
     """One picture, paid for once, where it was taken; the answer and the metrics tell of the attempt before."""
     customer = await office()
     customer.bfl.script(fault, times=None)
@@ -57,7 +32,7 @@ async def test_the_next_account_serves(office: Open, fault: str, code: str) -> N
     assert customer.metric("submissions_total", platform="spare", model="flux-2-pro", outcome="ok") == 1
 
 
-async def test_an_account_that_cannot_be_reached(office: Open) -> None:
+async def test_an_account_that_cannot_be_reached(office: Office) -> None:
     """Connections are tried a few times, then the next account is."""
     customer = await office(platforms={"bfl": {"base_url": NOWHERE}})
     reply = await customer.edit("make it blue")
@@ -66,7 +41,7 @@ async def test_an_account_that_cannot_be_reached(office: Open) -> None:
     assert customer.accepted == (0, 1)
 
 
-async def test_an_open_breaker_asks_nobody(office: Open) -> None:
+async def test_an_open_breaker_asks_nobody(office: Office) -> None:
     """After the first refused key the account is left alone; the next request goes on at once."""
     customer = await office(jobs={"breaker": {"failures": 5, "open_for": 6000, "longest": 6000}})
     customer.bfl.script("submit_403", times=None)
@@ -77,7 +52,7 @@ async def test_an_open_breaker_asks_nobody(office: Open) -> None:
     assert customer.accepted == (0, 2)
 
 
-async def test_a_full_account(office: Open) -> None:
+async def test_a_full_account(office: Office) -> None:
     """Who would wait too long for a slot goes where there is one; the job that holds it goes on."""
     customer = await office(platforms={"bfl": {"max_active_tasks": 1}})
     customer.bfl.script("pending_forever")
@@ -89,7 +64,7 @@ async def test_a_full_account(office: Open) -> None:
     await customer.leave(running)
 
 
-async def test_the_relay_is_last(office: Open) -> None:
+async def test_the_relay_is_last(office: Office) -> None:
     """Both accounts are empty: OpenAI gets the whole form, with its own model and size, and its answer is passed on."""
     customer = await office()
     customer.bfl.script("submit_402", times=None)
@@ -119,7 +94,7 @@ async def test_the_relay_is_last(office: Open) -> None:
         ("submit_429", "submit_403", (429, "platform_busy", "true")),
     ],
 )
-async def test_all_in_trouble(office: Open, first: str, second: str, refusal: tuple[int, str, str]) -> None:
+async def test_all_in_trouble(office: Office, first: str, second: str, refusal: tuple[int, str, str]) -> None:
     """The answer is the trouble that will be over first, with what the client's retry logic has to know."""
     customer = await office("bfl", "spare/flux-2-pro", jobs={**PATIENCE, "answer_within": 60})
     customer.bfl.script(first, times=None)
@@ -138,7 +113,7 @@ async def test_all_in_trouble(office: Open, first: str, second: str, refusal: tu
         "submit_accepted_reset", "submit_accepted_502", "submit_no_id",
     ],
 )  # fmt: skip
-async def test_what_may_have_been_accepted_stays(office: Open, fault: str) -> None:
+async def test_what_may_have_been_accepted_stays(office: Office, fault: str) -> None:
     """No second platform is asked for what the first may have been paid for."""
     customer = await office()
     customer.bfl.script(fault, times=None)
@@ -158,7 +133,7 @@ async def test_what_may_have_been_accepted_stays(office: Open, fault: str) -> No
         ("task_error", "invalid_image_file"),
     ],
 )
-async def test_a_refusal_is_an_answer(office: Open, fault: str, code: str) -> None:
+async def test_a_refusal_is_an_answer(office: Office, fault: str, code: str) -> None:
     """What one platform refuses for its content is not shown to the next."""
     customer = await office()
     customer.bfl.script(fault, times=None)
@@ -175,7 +150,7 @@ async def test_a_refusal_is_an_answer(office: Open, fault: str, code: str) -> No
         (answer({}, 402), "platform_out_of_credits"),
     ],
 )
-async def test_from_a_relay_to_a_job(office: Open, script: Script, code: str) -> None:
+async def test_from_a_relay_to_a_job(office: Office, script: Script, code: str) -> None:
     """OpenAI says a definite no about the gateway's own account: FLUX serves, from the bytes that were kept."""
     customer = await office("openai/gpt-image-1", "spare/flux-2-pro", scripts=(script,))
     reply = await customer.edit("make it blue", size="1024x1024")
@@ -184,7 +159,7 @@ async def test_from_a_relay_to_a_job(office: Open, script: Script, code: str) ->
     assert customer.accepted == (0, 1)
 
 
-async def test_a_relay_that_cannot_be_reached(office: Open) -> None:
+async def test_a_relay_that_cannot_be_reached(office: Office) -> None:
     """Nothing was sent, so nothing was paid."""
     customer = await office("openai", "spare/flux-2-pro", platforms={"openai": {"base_url": f"{NOWHERE}/v1"}})
     reply = await customer.edit("make it blue")
@@ -195,14 +170,14 @@ async def test_a_relay_that_cannot_be_reached(office: Open) -> None:
 @pytest.mark.parametrize(
     ("script", "status"), [(cut(b""), 502), (answer({"error": {}}, 500), 500), (answer({"error": {}}, 400), 400)]
 )
-async def test_what_a_relay_may_have_done_stays(office: Open, script: Script, status: int) -> None:
+async def test_what_a_relay_may_have_done_stays(office: Office, script: Script, status: int) -> None:
     """No answer, a fault in the platform, or a fault of the request: no second platform is asked."""
     customer = await office("openai", "spare/flux-2-pro", scripts=(script,))
     assert (await customer.edit("make it blue")).status == status
     assert customer.accepted == (0, 0)
 
 
-async def test_only_the_last_answer_is_passed_on_of_a_relay(office: Open) -> None:
+async def test_only_the_last_answer_is_passed_on_of_a_relay(office: Office) -> None:
     """With nobody behind it OpenAI's own 429 reaches the client, words and headers."""
     refusal = answer({"error": {"message": "slow down"}}, 429, [("x-ratelimit-limit-images", "7")])
     customer = await office("bfl", "openai", scripts=(refusal, PICTURES))
