@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, ResponseFormat
-from gateway.domain.errors import GatewayError, MethodNotAllowed, PlatformNotConfigured
+from gateway.domain.errors import GatewayError, MethodNotAllowed, ModelNotAllowed, PlatformNotConfigured
 from gateway.domain.target import JobTarget, RelayTarget, Target
 from gateway.handlers.answer import BEGIN_WITHIN_S, Answerer
 from gateway.handlers.attempts import first_able
@@ -31,6 +32,7 @@ from gateway.jobs.fingerprint import fingerprint
 from gateway.jobs.handle import JobHandle
 from gateway.jobs.job import Order, worst
 from gateway.jobs.supervisor import Supervisor
+from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose
 from gateway.stores.contract import ReplySpec
 from gateway.telemetry.catalogue import Catalogue
@@ -127,6 +129,8 @@ class Images:
         snapshot, told, who = request[SNAPSHOT], request[STORY], request[CALLER]
         platform = snapshot.platforms[target.platform]
         plan = platform.plan(edit, target)
+        if plan.target.model != target.model:
+            _check_key(who, platform, plan.target.model)
         told.model = plan.target.model
         for note in plan.notes:
             self.metrics.translations(note.param, note.fate.value).inc()
@@ -147,3 +151,10 @@ class Images:
             # From here, not from the first byte: a slow upload is the client's own time.
             deadline=self.clock.now() + snapshot.answer_within_s,
         )
+
+
+def _check_key(who: Caller, platform: Platform, model: str) -> None:
+    """A mask can make a platform take another model than the one that was chosen. Raises: ModelNotAllowed."""
+    names = (model, *(alias for alias, meant in platform.aliases.items() if meant == model))
+    if not any(map(who.may_use, names)):
+        raise ModelNotAllowed(f"A mask needs {model}, which is not served with this key.", param="mask")

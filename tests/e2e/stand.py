@@ -64,7 +64,7 @@ GATEWAYS: dict[str, dict[str, Any]] = {
     "hasty": {"jobs": {"answer_within": 0.5 * CLOCK_SPEED}},
     "narrow": {"jobs": {"queue_limit": 0}, "platform": {"max_active_tasks": 1}},
     "family": {"routes": FAMILY},
-    "keys": {"auth": {"keys": [entry("client-0", KEY), *special_keys()]}},
+    "keys": {"auth": {"keys": special_keys()}, "routes": {"edits": ["bfl"], "mask": "fill"}},
     "signed": {"signature": {"secrets": [SIGNING_SECRET], "mode": "body"}},
     "stamped": {"signature": {"secrets": [SIGNING_SECRET], "mode": "timestamp"}},
 }
@@ -88,7 +88,7 @@ async def standing(directory: Path) -> AsyncIterator[dict[str, str]]:
         openai = await stack.enter_async_context(upstream())
         addresses = {"emulator": bfl.api_url, "upstream": openai.url.removesuffix("/v1")}
         for name, told in GATEWAYS.items():
-            platforms = {"bfl": {"kind": "bfl", "api_key": BFL_KEY, "base_url": bfl.api_url}}
+            platforms: dict[str, Any] = {"bfl": {"kind": "bfl", "api_key": BFL_KEY, "base_url": bfl.api_url}}
             if name in RELAYING:
                 platforms["openai"] = {"kind": "openai", "api_keys": [OPENAI_KEY], "base_url": openai.url} | MODELS
             gateway = Gateway(_config(told, platforms, directory / name), clock=_clock())
