@@ -44,9 +44,13 @@ class Client:
         return await self._ask("post", path=path, body=body, **told)
 
     async def models(self, **told: Any) -> list[str]:
-        answer = await self._ask("models", **told)
+        answer = await self.listing(**told)
         found: list[str] = answer["models"]
         return found
+
+    async def listing(self, **told: Any) -> dict[str, Any]:
+        """The names of the models as `models`, or an `error`."""
+        return await self._ask("models", **told)
 
     async def model(self, name: str, **told: Any) -> dict[str, Any]:
         return await self._ask("model", model=name, **told)

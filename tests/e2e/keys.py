@@ -10,6 +10,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "kontext": {"models": ["flux-kontext-*"]},
     "listing": {"paths": ["/v1/models", "/v1/models/*"]},
     "requests": {"limits": {"requests": 1}},
+    "patience": {"limits": {"requests": 1}},
     "images": {"limits": {"images": 3}},
     "jobs": {"limits": {"jobs": 1}},
     # One picture of flux-kontext-pro costs four.

@@ -42,10 +42,10 @@ SLOW_MODEL, SLOW_S = "flux-kontext-max", 1.0
 MODELS: dict[str, Any] = {"models": ["gpt-image-1", "gpt-image-1-mini"]}
 # What is signed in the stand, in `X-Request-Signature`.
 SIGNING_SECRET = "a-secret-that-clients-share"
+BOTH: dict[str, Any] = {"edits": ["bfl", "openai"], "generations": ["bfl", "openai"]}
 # Two platforms: the client's model decides, or a rule that a test asks for by header.
 FAMILY: dict[str, Any] = {
-    "edits": ["bfl", "openai"],
-    "generations": ["bfl", "openai"],
+    **BOTH,
     "mask": "fill",
     "oversize": "downscale",
     "rules": [
@@ -64,7 +64,7 @@ GATEWAYS: dict[str, dict[str, Any]] = {
     "hasty": {"jobs": {"answer_within": 0.5 * CLOCK_SPEED}},
     "narrow": {"jobs": {"queue_limit": 0}, "platform": {"max_active_tasks": 1}},
     "family": {"routes": FAMILY},
-    "keys": {"auth": {"keys": special_keys()}, "routes": {"edits": ["bfl"], "mask": "fill"}},
+    "keys": {"auth": {"keys": special_keys()}, "routes": BOTH | {"mask": "fill"}},
     "signed": {"signature": {"secrets": [SIGNING_SECRET], "mode": "body"}},
     "stamped": {"signature": {"secrets": [SIGNING_SECRET], "mode": "timestamp"}},
 }

@@ -26,6 +26,7 @@ REFUSED: dict[int, dict[str, Any]] = {
     429: {"message": "Rate limit reached.", "code": "rate_limit_exceeded"},
 }
 CHAT = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-5", "choices": []}
+MODELS = {"object": "list", "data": [{"id": "gpt-5", "object": "model", "created": 1, "owned_by": "openai"}]}
 
 
 def parts(media_type: str, body: bytes) -> list[tuple[dict[str, str], bytes]]:
@@ -71,7 +72,7 @@ def _player(fake: FakeOpenAi) -> Script:
             kind = "image_edit" if path.endswith("/edits") else "image_generation"
             await _picture(exchange, kind, fields(seen.one("Content-Type") or "", body))
         else:
-            await _json(exchange, CHAT)
+            await _json(exchange, MODELS if path == "/v1/models" else CHAT)
 
     return play
 
