@@ -38,8 +38,9 @@ async def test_a_data_url(sdk: Client, prompt: str, truth: Truth) -> None:
 
 
 async def test_an_address(sdk: Client, prompt: str, truth: Truth) -> None:
-    """An https address is the platform's to fetch: it gets it as it was written."""
-    await sdk.post(EDITS, {"prompt": prompt, "images": [{"image_url": ADDRESS}]})
+    """An https address is the platform's to fetch: it gets it as it was written. The emulator fetches nothing."""
+    error = (await sdk.post(EDITS, {"prompt": prompt, "images": [{"image_url": ADDRESS}]}))["error"]
+    assert (error["class"], error["code"]) == ("InternalServerError", "platform_error")
     (task,) = await truth.tasks(prompt)
     assert task["fields"]["input_image"] == ADDRESS
 
