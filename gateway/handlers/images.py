@@ -132,6 +132,7 @@ class Images:
         if plan.target.model != target.model:
             _check_key(who, platform, plan.target.model)
         told.model = plan.target.model
+        told.attempts[-1] = told.target
         for note in plan.notes:
             self.metrics.translations(note.param, note.fate.value).inc()
         if edit.response_format is ResponseFormat.URL:

@@ -90,6 +90,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def mask(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of the first picture's size; its left half is transparent, which is where the picture is to change."""
+    image = Image.new("RGBA", (48, 32), (0, 0, 0, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 24, 32))
+    path = tmp_path_factory.mktemp("masks") / "mask.png"
+    image.save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A picture of about 4 MB: more than any socket buffer holds, and enough for curl to wait for `100 Continue`."""
     path = tmp_path_factory.mktemp("large") / "large.png"

@@ -9,7 +9,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from PIL import Image
 
 from tests.e2e.client import Client
 from tests.e2e.conftest import Truth, shown
@@ -54,12 +53,10 @@ async def test_models_of_a_key(sdk: Client, prompt: str, stand: dict[str, str], 
 
 @pytest.mark.parametrize("sdk", SOME, indirect=True)
 async def test_a_mask_needs_a_model_too(
-    sdk: Client, prompt: str, stand: dict[str, str], tmp_path: Path, truth: Truth
+    sdk: Client, mask: str, prompt: str, stand: dict[str, str], truth: Truth
 ) -> None:
     """Where a mask switches to another model, the key has to allow that one."""
-    mask = tmp_path / "mask.png"
-    Image.new("RGBA", (48, 32), (0, 0, 0, 0)).save(mask)
-    error = (await sdk.edit(prompt, mask=str(mask), at=stand["keys"], key=key(sdk, "kontext")))["error"]
+    error = (await sdk.edit(prompt, mask=mask, at=stand["keys"], key=key(sdk, "kontext")))["error"]
     assert (error["class"], error["code"], error["param"]) == ("PermissionDeniedError", "model_not_allowed", "mask")
     assert await truth.accepted(prompt) == 0
 
@@ -143,6 +140,17 @@ async def test_money_of_a_month(sdk: Client, prompt: str, stand: dict[str, str],
     assert (error["class"], error["status"], error["type"]) == ("RateLimitError", 429, "insufficient_quota")
     assert error["code"] == "spend_limit_exceeded"
     assert error["heads"]["x-should-retry"] == "false"
+    assert await truth.accepted(prompt + " second") == 0
+
+
+async def test_the_ai_sdk_and_its_key(ai_sdk: Client, prompt: str, stand: dict[str, str], truth: Truth) -> None:
+    """A wrong key after one attempt; a spent budget, which this library repeats all the same, has its code and words."""
+    error = (await ai_sdk.edit(prompt, at=stand["keys"], key=key(ai_sdk, "nobody")))["error"]
+    assert (error["status"], error["code"], error["attempts"]) == (401, "invalid_api_key", 1)
+    mine: dict[str, Any] = {"at": stand["keys"], "key": key(ai_sdk, "money")}
+    assert shown((await ai_sdk.edit(prompt, **mine))["pictures"][0]).format == "PNG"
+    error = (await ai_sdk.edit(prompt + " second", **mine))["error"]
+    assert (error["status"], error["code"], error["type"]) == (429, "spend_limit_exceeded", "insufficient_quota")
     assert await truth.accepted(prompt + " second") == 0
 
 

@@ -17,16 +17,6 @@ FILL = "flux-pro-1.0-fill"
 
 
 @pytest.fixture(scope="session")
-def mask(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of the first picture's size; its left half is transparent, which is where the picture is to change."""
-    image = Image.new("RGBA", (48, 32), (0, 0, 0, 255))
-    image.paste((0, 0, 0, 0), (0, 0, 24, 32))
-    path = tmp_path_factory.mktemp("masks") / "mask.png"
-    image.save(path)
-    return str(path)
-
-
-@pytest.fixture(scope="session")
 def photograph(tmp_path_factory: pytest.TempPathFactory) -> str:
     """25 megapixels as a phone makes them; of one colour, so that it is quickly made."""
     path = tmp_path_factory.mktemp("photographs") / "photograph.jpeg"
