@@ -144,7 +144,7 @@ async def test_money_of_a_month(sdk: Client, prompt: str, stand: dict[str, str],
 
 
 async def test_the_ai_sdk_and_its_key(ai_sdk: Client, prompt: str, stand: dict[str, str], truth: Truth) -> None:
-    """A wrong key after one attempt; a spent budget, which this library repeats all the same, has its code and words."""
+    """A wrong key after one attempt; a spent budget, which this library repeats, has its code and type."""
     error = (await ai_sdk.edit(prompt, at=stand["keys"], key=key(ai_sdk, "nobody")))["error"]
     assert (error["status"], error["code"], error["attempts"]) == (401, "invalid_api_key", 1)
     mine: dict[str, Any] = {"at": stand["keys"], "key": key(ai_sdk, "money")}
