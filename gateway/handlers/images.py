@@ -151,10 +151,10 @@ class Images:
         snapshot, told, who = request[SNAPSHOT], request[STORY], request[CALLER]
         platform = snapshot.platforms[target.platform]
         plan = platform.plan(edit, target)
-        if (model := plan.target.model) != target.model and not _may_use(who, platform, model):
-            text = f"The model '{model}', which the mask asks for, is not served with this key."
-            raise ModelNotAllowed(text, param="mask")
+        if plan.target.model != target.model:
+            _check_key(who, platform, plan.target.model)
         told.model = plan.target.model
+        told.attempts[-1] = told.target
         for note in plan.notes:
             self.metrics.translations(note.param, note.fate.value).inc()
         if edit.response_format is ResponseFormat.URL:
@@ -175,7 +175,8 @@ class Images:
         )
 
 
-def _may_use(caller: Caller, platform: Platform, model: str) -> bool:
-    """True when the key allows one of the model's names."""
-    aliases = (name for name, meant in platform.aliases.items() if meant == model)
-    return any(map(caller.may_use, (model, *aliases)))
+def _check_key(who: Caller, platform: Platform, model: str) -> None:
+    """A mask can make a platform take another model than the one that was chosen. Raises: ModelNotAllowed."""
+    names = (model, *(alias for alias, meant in platform.aliases.items() if meant == model))
+    if not any(map(who.may_use, names)):
+        raise ModelNotAllowed(f"A mask needs {model}, which is not served with this key.", param="mask")

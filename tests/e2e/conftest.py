@@ -9,17 +9,18 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import aiohttp
 import pytest
 from PIL import Image
 
 from tests.e2e import environments
+from tests.e2e.client import Client
+from tests.e2e.curl import Curl, curling
 from tests.e2e.driver import AI_SDK, SDKS, Driver, Library
-from tests.e2e.stand import KEY
 from tests.fakes.pictures import picture
 
 ROOT = Path(__file__).parents[2]
@@ -76,58 +77,6 @@ def start_driver() -> Iterator[Callable[[str], Driver]]:
         driver.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A library aimed at a gateway."""
-
-    library: Library
-    driver: Driver
-    stand: dict[str, str]
-    files: list[str]
-
-    async def edit(
-        self,
-        prompt: str,
-        *,
-        how: str | None = None,
-        pictures: int = 1,
-        at: str | None = None,
-        key: str = KEY,
-        extra: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
-        client: dict[str, Any] | None = None,
-        **params: Any,
-    ) -> dict[str, Any]:
-        """What a user gets; `at` is another base address than the plain gateway's."""
-        told = {"model": "flux-kontext-pro", "prompt": prompt, **params}
-        form = how or self.library.forms[0]
-        return await self._ask(
-            "edit",
-            at=at,
-            key=key,
-            how=form if pictures else None,
-            pictures=self.files[:pictures],
-            params={name: value for name, value in told.items() if value is not None},
-            extra=extra,
-            headers=headers,
-            client=client or {},
-        )
-
-    async def models(self) -> list[str]:
-        answer = await self._ask("models")
-        found: list[str] = answer["models"]
-        return found
-
-    async def model(self, name: str) -> dict[str, Any]:
-        return await self._ask("model", model=name)
-
-    async def _ask(self, call: str, *, at: str | None = None, key: str = KEY, **told: Any) -> dict[str, Any]:
-        base_url = (at or self.stand["plain"]) + "/v1"
-        return await self.driver.ask(
-            {"mode": self.library.mode, "base_url": base_url, "key": key, "call": call, **told}
-        )
-
-
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Five small pictures in the three formats; the first is a PNG of 48 × 32."""
@@ -138,6 +87,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         path.write_bytes(picture(48, 32, form=form, seed=index))
         found.append(str(path))
     return found
+
+
+@pytest.fixture(scope="session")
+def mask(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of the first picture's size; its left half is transparent, which is where the picture is to change."""
+    image = Image.new("RGBA", (48, 32), (0, 0, 0, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 24, 32))
+    path = tmp_path_factory.mktemp("masks") / "mask.png"
+    image.save(path)
+    return str(path)
 
 
 @pytest.fixture(scope="session")
@@ -161,6 +120,12 @@ def sdk(
 def ai_sdk(stand: dict[str, str], start_driver: Callable[[str], Driver], files: list[str]) -> Client:
     """Vercel's AI SDK."""
     return _aimed(AI_SDK, start_driver(AI_SDK.process), stand, files)
+
+
+@pytest.fixture
+def curl(stand: dict[str, str], tmp_path: Path) -> Curl:
+    """The plain program."""
+    return curling(stand["plain"], tmp_path)
 
 
 def _aimed(library: Library, driver: Driver, stand: dict[str, str], files: list[str]) -> Client:
@@ -198,6 +163,12 @@ class Truth:
         """The tasks of that prompt with what was sent, oldest first."""
         async with self._session.get(f"{self._url}/_emulator/tasks") as response:
             return [task for task in await response.json() if task["prompt"] == prompt]
+
+
+async def relayed(session: aiohttp.ClientSession, stand: dict[str, str], text: str) -> list[dict[str, Any]]:
+    """What OpenAI saw of requests with that text, oldest first: target, headers by small names, body as bytes."""
+    async with session.get(f"{stand['upstream']}/_seen?{quote_plus(text)}") as response:
+        return [{**one, "body": base64.b64decode(one["body"])} for one in await response.json()]
 
 
 @pytest.fixture

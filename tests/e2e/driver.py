@@ -1,9 +1,10 @@
 """
 A client library in a process of its own, driven by lines of JSON, so that one table of cases serves all of them.
 
-A call is `{mode, base_url, key, call, how, pictures, params, extra, headers, client}`: `call` is edit, models or model,
-`how` is the form in which the files of `pictures` are handed over, `client` holds the client's own options. The answer
-is what the library's user got: `pictures`, `events` or `models`; or `error`, with the fields of the raised exception.
+A call is `{mode, base_url, key, call, how, pictures, mask, params, extra, headers, client, raw}`: `call` is edit,
+generate, post, models or model, `how` is the form in which the files of `pictures` are handed over, `client` holds the
+client's own options. The answer is what the library's user got: `pictures`, `events`, `answer` or `models`, and `heads`
+where it was asked for; or `error`, with the fields of the raised exception.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.conftest import Client, Truth, decoded, shown
+from tests.e2e.client import Client
+from tests.e2e.conftest import Truth, decoded, shown
 from tests.e2e.driver import SDKS
 from tests.e2e.stand import SLOW_MODEL
 

@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.conftest import Client, Truth, shown
+from tests.e2e.client import Client
+from tests.e2e.conftest import Truth, shown
 from tests.e2e.driver import SOME
 from tests.e2e.stand import SECOND_KEY, SLOW_MODEL
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Client, Truth, shown
+from tests.e2e.client import Client
+from tests.e2e.conftest import Truth, shown
 from tests.e2e.driver import SOME
 from tests.e2e.stand import SLOW_MODEL, SLOW_S
 from tests.fakes.cutting_proxy import Cut, CuttingProxy

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import Client, Truth, shown
+from tests.e2e.client import Client
+from tests.e2e.conftest import Truth, shown
 
 
 async def test_one_event_per_picture(sdk: Client, prompt: str, truth: Truth) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from PIL import Image
 from yarl import URL
 
 from gateway.app import Gateway
 from gateway.domain.errors import InvalidField
 from gateway.emulator.server import Emulator
 from gateway.handlers.resend import idempotency_key, is_resend
-from tests.fakes.forms import BOUNDARY, edit_body, edit_form
+from tests.fakes.forms import BOUNDARY, edit_body, edit_form, key_settings
 from tests.fakes.logbook import logbook
 from tests.fakes.openai_server import answer, fake_openai
 from tests.fakes.pictures import picture
@@ -291,3 +293,30 @@ async def test_time_begins_behind_the_upload(bfl: Emulator, start_gateway: Start
     writer.write(body[50:])
     assert (await reader.readline()).split()[1] == b"200"
     writer.close()
+
+
+async def test_a_mask_needs_a_key_for_its_model(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """The model that `mask: fill` switches to is one that the key has to allow as well, by any of its names."""
+    keys = [
+        entry | {"models": models}
+        for entry, models in zip(
+            key_settings("gw-narrow", "gw-wide"), (["flux-kontext-*"], ["flux-kontext-*", "painter"]), strict=True
+        )
+    ]
+    platform = {"aliases": {"painter": "flux-pro-1.0-fill"}}
+    gateway = await start_gateway(bfl, platform=platform, auth={"keys": keys}, routes={"mask": "fill"})
+    data = io.BytesIO()
+    Image.new("RGBA", (64, 48), (0, 0, 0, 0)).save(data, "PNG")
+
+    async def masked(key: str) -> tuple[int, str]:
+        form = edit_form(model="flux-kontext-pro")
+        form.add_field("mask", data.getvalue(), filename="mask.png")
+        async with client.post(gateway.url + EDITS, data=form, headers={"Authorization": f"Bearer {key}"}) as heard:
+            answer = await heard.json()
+            return heard.status, answer["error"]["code"] if "error" in answer else "ok"
+
+    assert await masked("gw-narrow") == (403, "model_not_allowed")
+    assert bfl.counts.submits_seen == 0
+    assert await masked("gw-wide") == (200, "ok")

@@ -16,10 +16,13 @@ from gateway.domain.errors import (
     Moderated,
     Paid,
     RangeOutside,
+    SpendReached,
 )
 
 REFUSAL = "image_generation_user_error"
 RATE_LIMIT = "rate_limit_error"
+# What OpenAI calls a budget that is spent: https://developers.openai.com/api/docs/guides/error-codes
+QUOTA = "insufficient_quota"
 # A resend within ten seconds of a delivery is taken for the delivered request; what was refused waits longer.
 SOONEST_S = 11
 
@@ -62,6 +65,8 @@ def headers(error: GatewayError) -> dict[str, str]:
 def _type(error: GatewayError) -> str:
     if isinstance(error, Moderated | InvalidImage):
         return REFUSAL
+    if isinstance(error, SpendReached):
+        return QUOTA
     if error.status == 429:
         return RATE_LIMIT
     return "invalid_request_error" if error.blame is Blame.CLIENT else "server_error"

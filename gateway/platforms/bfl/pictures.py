@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import sqrt
+from math import isqrt
 
 from gateway.domain.blob import Blob, Link
 from gateway.domain.edit import Edit
@@ -71,8 +71,10 @@ def prepare(edit: Edit, model: Flux, oversize: OversizePolicy) -> Pictures:
 
 def largest(size: Pixels, most: int) -> Pixels:
     """The largest size of the same ratio with no more than `most` pixels."""
-    scale = min(1.0, sqrt(most / size.count))
-    return Pixels(max(1, int(size.width * scale)), max(1, int(size.height * scale)))
+    if size.count <= most:
+        return size
+    # In whole numbers: what a float makes of an exact root may be a pixel too small.
+    return Pixels(max(1, isqrt(most * size.width // size.height)), max(1, isqrt(most * size.height // size.width)))
 
 
 def _name(model: Flux, position: int) -> str:

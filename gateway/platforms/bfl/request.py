@@ -58,8 +58,9 @@ def choose(edit: Edit, model: Flux, terms: Terms, offered: Mapping[str, Flux]) -
     if edit.mask is None or model.masks:
         return model
     if terms.mask is not MaskPolicy.FILL or FILL.name not in offered:
+        instead = f"Use {FILL.name}, or describe" if FILL.name in offered else "Describe"
         raise UnsupportedField(
-            f"{model.name} takes no mask. Describe in the prompt what is to change and what is to stay.", param="mask"
+            f"{model.name} takes no mask. {instead} in the prompt what is to change and what is to stay.", param="mask"
         )
     if len(edit.images) > 1:
         raise UnsupportedField(

@@ -18,6 +18,7 @@ from gateway.domain.errors import (
     Paid,
     PlatformBusy,
     QueueFull,
+    SpendReached,
 )
 
 # What some kinds know beyond the rest.
@@ -94,6 +95,7 @@ def test_moderation() -> None:
         (InvalidImage, "image_generation_user_error"),
         (QueueFull, "rate_limit_error"),
         (PlatformBusy, "rate_limit_error"),
+        (SpendReached, "insufficient_quota"),
         (CATALOGUE["internal_error"], "server_error"),
         (CATALOGUE["platform_auth_failed"], "server_error"),
         (CATALOGUE["model_not_found"], "invalid_request_error"),

@@ -54,6 +54,8 @@ def arguments(call: dict[str, Any], stack: ExitStack) -> dict[str, Any]:
     told: dict[str, Any] = dict(call["params"])
     if call["how"] is not None:
         told["image"] = picture(call["how"], call["pictures"], stack)
+    if call.get("mask"):
+        told["mask"] = Path(call["mask"]).read_bytes()
     for name, argument in (("extra", "extra_body"), ("headers", "extra_headers")):
         if call.get(name):
             told[argument] = call[name]
@@ -61,7 +63,9 @@ def arguments(call: dict[str, Any], stack: ExitStack) -> dict[str, Any]:
 
 
 def client_options(call: dict[str, Any]) -> dict[str, Any]:
-    return {"base_url": call["base_url"], "api_key": call["key"], **call.get("client", {})}
+    told = dict(call["client"])
+    where = "azure_endpoint" if told.pop("azure", False) else "base_url"
+    return {where: call["base_url"], "api_key": call["key"], **told}
 
 
 def images(answer: Any) -> dict[str, Any]:
@@ -80,14 +84,24 @@ def event(one: Any) -> dict[str, Any]:
     return {name: getattr(one, name, None) for name in names}
 
 
+def heads(answer: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
 def run(call: dict[str, Any]) -> dict[str, Any]:
+    kind = openai.AzureOpenAI if call["client"].get("azure") else openai.OpenAI
     with ExitStack() as stack:
-        client = stack.enter_context(openai.OpenAI(**client_options(call)))
+        client = stack.enter_context(kind(**client_options(call)))
         match call["call"]:
-            case "edit" if call["params"].get("stream"):
-                return {"events": [event(one) for one in client.images.edit(**arguments(call, stack))]}
-            case "edit":
-                return images(client.images.edit(**arguments(call, stack)))
+            case "edit" | "generate" as name if call["params"].get("stream"):
+                return {"events": [event(one) for one in getattr(client.images, name)(**arguments(call, stack))]}
+            case "edit" | "generate" as name if call.get("raw"):
+                answer = getattr(client.images.with_raw_response, name)(**arguments(call, stack))
+                return {"heads": heads(answer), **images(answer.parse())}
+            case "edit" | "generate" as name:
+                return images(getattr(client.images, name)(**arguments(call, stack)))
+            case "post":
+                return {"answer": client.post(call["path"], body=call["body"], cast_to=dict[str, Any])}
             case "models":
                 return {"models": [one.id for one in client.models.list()]}
             case "model":
@@ -96,14 +110,20 @@ def run(call: dict[str, Any]) -> dict[str, Any]:
 
 
 async def run_async(call: dict[str, Any]) -> dict[str, Any]:
+    kind = openai.AsyncAzureOpenAI if call["client"].get("azure") else openai.AsyncOpenAI
     with ExitStack() as stack:
-        async with openai.AsyncOpenAI(**client_options(call)) as client:
+        async with kind(**client_options(call)) as client:
             match call["call"]:
-                case "edit" if call["params"].get("stream"):
-                    stream = await client.images.edit(**arguments(call, stack))
+                case "edit" | "generate" as name if call["params"].get("stream"):
+                    stream = await getattr(client.images, name)(**arguments(call, stack))
                     return {"events": [event(one) async for one in stream]}
-                case "edit":
-                    return images(await client.images.edit(**arguments(call, stack)))
+                case "edit" | "generate" as name if call.get("raw"):
+                    answer = await getattr(client.images.with_raw_response, name)(**arguments(call, stack))
+                    return {"heads": heads(answer), **images(answer.parse())}
+                case "edit" | "generate" as name:
+                    return images(await getattr(client.images, name)(**arguments(call, stack)))
+                case "post":
+                    return {"answer": await client.post(call["path"], body=call["body"], cast_to=dict[str, Any])}
                 case "models":
                     return {"models": [one.id async for one in client.models.list()]}
                 case "model":
@@ -118,6 +138,7 @@ def is_expected(error: Exception) -> bool:
 
 def failure(error: Exception) -> dict[str, Any]:
     body = getattr(error, "body", None)
+    answer = getattr(error, "response", None)
     return {
         "error": {
             "class": type(error).__name__,
@@ -125,6 +146,7 @@ def failure(error: Exception) -> dict[str, Any]:
             **{name: getattr(error, name, None) for name in ("code", "param", "type", "request_id")},
             "status": getattr(error, "status_code", None),
             "body": body if isinstance(body, dict) else None,
+            "heads": heads(answer) if answer is not None else {},
         }
     }
 

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { drive, scaled } from "./lines.mjs";
-import OpenAI, { OpenAIError, toFile } from "openai";
+import OpenAI, { AzureOpenAI, OpenAIError, toFile } from "openai";
 import { VERSION } from "openai/version";
 
 async function picture(how, paths) {
@@ -22,25 +22,34 @@ async function picture(how, paths) {
   throw new Error(how);
 }
 
-async function run(call) {
-  const { max_retries: maxRetries, timeout } = call.client ?? {};
-  const client = new OpenAI({
-    baseURL: call.base_url,
+function connect(call) {
+  const { max_retries: maxRetries, timeout, azure, api_version: apiVersion, default_headers: heads } = call.client;
+  const options = {
     apiKey: call.key,
     ...(maxRetries === undefined ? {} : { maxRetries }),
     ...(timeout === undefined ? {} : { timeout: scaled(timeout * 1000) }),
-  });
+    ...(heads === undefined ? {} : { defaultHeaders: heads }),
+  };
+  if (!azure) return new OpenAI({ baseURL: call.base_url, ...options });
+  const deployment = call.client.azure_deployment;
+  return new AzureOpenAI({ endpoint: call.base_url, apiVersion, deployment, ...options });
+}
+
+async function run(call) {
+  const client = connect(call);
   if (call.call === "models") {
     const models = [];
     for await (const one of client.models.list()) models.push(one.id);
     return { models };
   }
   if (call.call === "model") return { models: [(await client.models.retrieve(call.model)).id] };
+  if (call.call === "post") return { answer: await client.post(call.path, { body: call.body }) };
   const image = call.how === null ? {} : { image: await picture(call.how, call.pictures) };
-  const answer = await client.images.edit(
-    { ...image, ...call.params, ...call.extra },
-    { headers: call.headers ?? {} },
-  );
+  const mask = call.mask ? { mask: await toFile(await readFile(call.mask), "mask.png", { type: "image/png" }) } : {};
+  const asked = { ...image, ...mask, ...call.params, ...call.extra };
+  const { data: answer, response } = await client.images[call.call](asked, {
+    headers: call.headers ?? {},
+  }).withResponse();
   if (call.params.stream) {
     const events = [];
     for await (const event of answer) events.push(event);
@@ -53,6 +62,7 @@ async function run(call) {
     output_format: answer.output_format,
     usage: answer.usage !== undefined,
     request_id: answer._request_id,
+    ...(call.raw ? { heads: Object.fromEntries(response.headers) } : {}),
   };
 }
 
@@ -63,8 +73,9 @@ function failure(error) {
   const { code, param, type, status, requestID } = error;
   const body = error.error ?? null;
   const kind = error.constructor.name;
+  const heads = Object.fromEntries(error.headers ?? []);
   return {
-    error: { class: kind, text: error.message, code, param, type, status, request_id: requestID, body },
+    error: { class: kind, text: error.message, code, param, type, status, request_id: requestID, body, heads },
   };
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.blob import Blob, Link
@@ -228,6 +228,7 @@ def test_mask_and_picture_become_small_together() -> None:
 
 
 @given(st.integers(1, 65_535), st.integers(1, 65_535), st.integers(10_000, 20_000_000))
+@example(8953, 8953, 10_000)
 def test_the_largest_size_within_a_limit(width: int, height: int, most: int) -> None:
     """Never above it unless one pixel high, never larger than it was, and nothing larger of its ratio fits."""
     found = largest(Pixels(width, height), most)
