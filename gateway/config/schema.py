@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, Union
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,16 +19,14 @@ from gateway.domain.settings import BaseUrl, Settings
 from gateway.handlers.settings import UploadSettings
 from gateway.imaging.settings import ImagingSettings
 from gateway.jobs.settings import JobSettings
-from gateway.platforms.bfl.settings import BflSettings
-from gateway.platforms.openai.settings import OpenAiSettings
+from gateway.platforms import registry
+from gateway.platforms.account import Account
 from gateway.routing.settings import RouteSettings
 from gateway.stores.settings import MemorySettings, ResultSettings
 from gateway.upstream.egress import NoAuthorities, load_authorities
 
-P = TypeVar("P", BflSettings, OpenAiSettings)
 
-
-def _trusting(platform: P) -> P:
+def _trusting(platform: Account) -> Account:
     """With its certificate authorities read, so that what is wrong with them is told here."""
     if platform.ca_file is not None:
         try:
@@ -39,7 +37,11 @@ def _trusting(platform: P) -> P:
     return platform
 
 
-PlatformSettings = Annotated[BflSettings | OpenAiSettings, Field(discriminator="kind"), AfterValidator(_trusting)]
+if TYPE_CHECKING:
+    PlatformSettings = Account
+else:
+    _each = tuple(map(registry.settings, registry.kinds()))
+    PlatformSettings = Annotated[Union[_each], Field(discriminator="kind"), AfterValidator(_trusting)]  # noqa: UP007
 
 
 class Listener(Settings):

@@ -19,6 +19,7 @@ from gateway.config.load import Loaded, resolve
 from gateway.config.schema import Config
 from gateway.domain.hosts import PrivateHosts
 from gateway.emulator.server import Emulator
+from gateway.platforms.bfl.settings import BflSettings
 from tests.operations.compose import FOLDER, LIMITS, REQUIRED, complaints, document, filled, holes
 from tests.operations.dockerfile import WRITTEN as DOCKERFILE
 from tests.operations.dockerfile import variables
@@ -128,7 +129,7 @@ async def test_the_gateway_takes_the_emulator() -> None:
     """Over plain http to the three ports that it listens on, by the name under which it mints addresses."""
     config = configured(BFL_BASE_URL="http://emulator:9090").config
     bfl = config.platforms["bfl"]
-    assert bfl.kind == "bfl"
+    assert isinstance(bfl, BflSettings)
     context = emulate.make_context("emulate", list(SERVICES["emulator"]["command"][1:]))
     assert context.params["host"] == "0.0.0.0"
     hosts = PrivateHosts.of(bfl.base_url, bfl.insecure_hosts)

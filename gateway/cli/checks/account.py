@@ -12,10 +12,9 @@ from gateway.cli.checks import reach
 from gateway.cli.checks.finding import Finding, Mark, fine, problem, warning
 from gateway.domain.errors import PlatformError
 from gateway.platforms import registry
-from gateway.platforms.bfl.settings import BflSettings
+from gateway.platforms.account import Account
 from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi
-from gateway.platforms.openai.settings import OpenAiSettings
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.relay import Relay
 from gateway.upstream.session import Answered, Session
@@ -24,7 +23,7 @@ WITHIN_S = 5.0
 CAP = 4 * 1024 * 1024
 
 
-async def examine(name: str, settings: BflSettings | OpenAiSettings, wall: Callable[[], float]) -> list[Finding]:
+async def examine(name: str, settings: Account, wall: Callable[[], float]) -> list[Finding]:
     """One step after the other; after one that fails the rest would only say so again."""
     built = registry.build(name, settings)
     url = URL(settings.base_url)

@@ -20,6 +20,8 @@ from gateway.platforms.contract import Health, Model, Plan
 from gateway.wire.body import JsonBody
 from gateway.wire.call import Answer, Call
 
+SETTINGS = BflSettings
+
 
 class Bfl:
     """One BFL account."""

@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from yarl import URL
 
-from gateway.domain.egress import CaFile, Proxy, refuse_plain
+from gateway.domain.egress import refuse_plain
 from gateway.domain.errors import InvalidField
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.secret import Secret
-from gateway.domain.settings import BaseUrl, Settings
+from gateway.domain.settings import BaseUrl
+from gateway.platforms.account import Account
 from gateway.platforms.bfl.kinds import Flux
 from gateway.platforms.bfl.models import MODELS
 from gateway.platforms.bfl.terms import check
@@ -21,7 +22,7 @@ from gateway.platforms.bfl.terms import check
 EDITS, GENERATES = "flux-kontext-pro", "flux-pro-1.1"
 
 
-class BflSettings(Settings):
+class BflSettings(Account):
     """A Black Forest Labs account. https://docs.bfl.ai"""
 
     kind: Literal["bfl"]
@@ -54,8 +55,6 @@ class BflSettings(Settings):
     insecure_hosts: tuple[str, ...] = Field(
         default=(), description="`host:port` pairs spoken to over plain http: an emulator, never the internet"
     )
-    proxy: Proxy = None
-    ca_file: CaFile = None
 
     @model_validator(mode="after")
     def _keeps_its_key(self) -> Self:

@@ -8,7 +8,9 @@ from gateway.domain.egress import Egress
 from gateway.domain.secret import Secret
 from gateway.platforms.openai.settings import OpenAiSettings
 
-__all__ = ["OpenAi", "OpenAiSettings", "build"]
+__all__ = ["SETTINGS", "OpenAi", "OpenAiSettings", "build"]
+
+SETTINGS = OpenAiSettings
 
 
 class OpenAi:

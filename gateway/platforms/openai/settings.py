@@ -6,12 +6,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.domain.egress import CaFile, Proxy, refuse_plain
+from gateway.domain.egress import refuse_plain
 from gateway.domain.secret import Secret
-from gateway.domain.settings import BaseUrl, Settings
+from gateway.domain.settings import BaseUrl
+from gateway.platforms.account import Account
 
 
-class OpenAiSettings(Settings):
+class OpenAiSettings(Account):
     """OpenAI or a compatible service: requests are relayed as they are. https://developers.openai.com/api/reference"""
 
     kind: Literal["openai"]
@@ -38,8 +39,6 @@ class OpenAiSettings(Settings):
     aliases: dict[str, str] = Field(
         default_factory=dict, description="Further names clients may use for pictures, each with the model it means"
     )
-    proxy: Proxy = None
-    ca_file: CaFile = None
 
     @field_validator("api_keys", mode="before")
     @classmethod
