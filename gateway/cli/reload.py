@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -39,9 +38,9 @@ class Reloader:
         """Begin `now` without waiting for its end."""
         self._own(self.now(why))
 
-    def watch(self, path: Path, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Look after the file from here on, until `close`."""
-        self._own(self._watch(Watched(path), sleep))
+    def watch(self, file: Watched, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Look after the file until `close`. What it became since `file` was made is a change as well."""
+        self._own(self._watch(file, sleep))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -59,6 +58,11 @@ class Reloader:
                 self._gateway.metrics.reloaded(good=False, wall_s=0)
                 for problem in error.problems:
                     log.error("configuration not taken", why=why, problem=str(problem))
+                return False
+            except Exception:
+                # A bug, or a machine in trouble. Whoever watches goes on: the next file may be better.
+                self._gateway.metrics.reloaded(good=False, wall_s=0)
+                log.exception("configuration not taken", why=why)
                 return False
             log.info("configuration taken", why=why, needs_restart=list(waiting))
             return True

@@ -19,6 +19,7 @@ from gateway.cli.config import config_option, read_config
 from gateway.cli.reload import Reloader
 from gateway.config.load import resolve
 from gateway.config.schema import Config
+from gateway.config.watch import Watched
 from gateway.telemetry import logs
 from gateway.telemetry.writer import LineWriter
 
@@ -63,6 +64,8 @@ async def _run(path: Path | None, options: dict[str, str], lines: LineWriter) ->
         known.update(config.secrets())
         logs.configure(known, stream=lines)
 
+    # Before it is read: what is written meanwhile is a change.
+    file = Watched(path) if path is not None else None
     config = read_config(path, options).config
     learn(config)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -76,8 +79,8 @@ async def _run(path: Path | None, options: dict[str, str], lines: LineWriter) ->
         reloader = Reloader(gateway, lambda: resolve(Config, path, os.environ, options=options).config, learn)
         stack.push_async_callback(reloader.close)
         loop.add_signal_handler(signal.SIGHUP, reloader.soon, "SIGHUP")
-        if path is not None:
-            reloader.watch(path)
+        if file is not None:
+            reloader.watch(file)
         _greet(gateway)
         await stop.wait()
         loop.remove_signal_handler(signal.SIGHUP)

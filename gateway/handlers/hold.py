@@ -7,6 +7,7 @@ that translate read it again, strictly.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -32,6 +33,7 @@ from gateway.stores.spool import Room, Spool
 MOST_BYTES = 16 * 50 * 1024 * 1024 + SLACK_BYTES
 MOST_PARTS = 256
 FIELD_BYTES = 1024
+LOOK_BYTES = 64 * 1024
 UNCLEAR = "Your key is for certain models, and it cannot be told which model this request is for."
 # What a key's limits are counted by.
 COUNTED = {"n", "size"}
@@ -120,7 +122,10 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
     try:
         async for chunk in body.pieces():
             await writer.write(chunk)
-            looker.push(chunk)
+            for start in range(0, len(chunk), LOOK_BYTES):
+                looker.push(chunk[start : start + LOOK_BYTES])
+                # Small values, one after the other, take a while.
+                await asyncio.sleep(0)
         looker.close()
         if looker.seen.unclear and request[CALLER].models:
             raise ModelNotAllowed(UNCLEAR, param="model")

@@ -6,8 +6,9 @@ from gateway.domain.errors import InvalidJson, TooLarge
 from gateway.wire.scan import Bounds, Scanner
 from gateway.wire.scanned import Closed, Event, Kind, Opened, Path
 
-# Wider than what any platform takes: a relay's body is its upstream's to judge.
-WIDE = Bounds(depth=64, values=10_000, key_bytes=1024, number_bytes=1024)
+# Wider than what any platform takes: a relay's body is its upstream's to judge. Embeddings are asked for with 300,000
+# tokens, each a number: https://developers.openai.com/api/reference/resources/embeddings/methods/create
+WIDE = Bounds(depth=64, values=400_000, key_bytes=1024, number_bytes=1024)
 # More members than this could hide the one that decides.
 MEMBERS = 256
 TEXT_LONGEST = 1024

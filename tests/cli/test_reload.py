@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +17,7 @@ from gateway.app import Gateway
 from gateway.cli.reload import Reloader
 from gateway.config.load import resolve
 from gateway.config.schema import Config
+from gateway.config.watch import Watched
 from gateway.emulator.server import Emulator
 from tests.cli.test_serve import FREE
 from tests.conftest import KEY
@@ -132,7 +134,7 @@ async def test_the_file_is_watched(file: File, client: aiohttp.ClientSession) ->
     async def sleep(_seconds: float) -> None:
         await looks.acquire()
 
-    file.reloader.watch(file.path, sleep)
+    file.reloader.watch(Watched(file.path), sleep)
     file.document["platforms"]["bfl"]["aliases"] = {"cheap": "flux-kontext-pro"}
     file.write()
     looks.release()
@@ -141,6 +143,30 @@ async def test_the_file_is_watched(file: File, client: aiohttp.ClientSession) ->
     assert await status(file, client, "cheap") == 200
     await file.reloader.close()
     assert not file.reloader._tasks
+
+
+async def test_a_bug_ends_no_watch(file: File, client: aiohttp.ClientSession) -> None:
+    """Whatever reading raises is told, counted as a bad file, and the next one is taken."""
+    looks, read = asyncio.Semaphore(0), [MemoryError("no more"), RuntimeError("a bug")]
+
+    def fail() -> Config:
+        raise read.pop()
+
+    async def sleep(_seconds: float) -> None:
+        await looks.acquire()
+
+    reloader = Reloader(file.gateway, lambda: fail() if read else file._read(), lambda _: None)
+    reloader.watch(Watched(file.path), sleep)
+    with logbook() as book:
+        for before in (read[:], read[1:]):
+            file.write()
+            looks.release()
+            await until(partial(lambda before: len(read) < len(before) and not reloader._turn.locked(), before))
+        assert file.good == 0 and "a bug" in book.text
+    file.write()
+    looks.release()
+    await until(lambda: file.good == 1)
+    await reloader.close()
 
 
 def test_a_signal(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.handlers.json_facts import MEMBERS, TEXT_LONGEST, JsonFacts
+from gateway.handlers.json_facts import MEMBERS, TEXT_LONGEST, WIDE, JsonFacts
 
 
 def facts(body: Any, step: int = 10**9) -> JsonFacts:
@@ -61,7 +61,8 @@ def test_long_texts_are_cut_between_characters(text: str, step: int) -> None:
     [
         *(b"", b"[]", b'{"model":"a"', b'{"model":"a","model":"b"}', b'{"model":"a"}{}', b"\xff", b'{"a":' + b"[" * 99),
         json.dumps({str(index): 0 for index in range(MEMBERS + 1)}).encode(),
-        json.dumps({"a": [0] * 20_000}).encode(),
+        b'{"a":[' + b"[]," * 10 + b"0," * WIDE.values + b"0]}",
+        *(b'{"model":"a","Model":"b"}', b'{"MODEL":"b"}', b'{"model":"a","mod\\u0065l":"b"}'),
     ],
 )
 @pytest.mark.parametrize("step", [1, 10**6])

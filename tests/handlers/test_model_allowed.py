@@ -205,3 +205,13 @@ async def test_a_mask_leads_to_no_other_model(
     heard = await post(gateway, EDITS, sent, f"Content-Type: {FORM}")
     assert heard.status == status, heard
     assert bfl.counts.accepted == (status == 200)
+
+
+async def test_many_values_hide_nothing(upstream: FakeOpenAi, start_gateway: StartGateway) -> None:
+    """Embeddings of as many tokens as OpenAI takes are read to their model, which stands behind them."""
+    gateway = await gateway_to(upstream, start_gateway)
+    for model, status in ((ALLOWED, 200), (OTHER, 403)):
+        body = b'{"input": [' + b",".join([b"100257"] * 300_000) + b'], "model": "' + model.encode() + b'"}'
+        heard = await post(gateway, "/v1/embeddings", body, f"Content-Type: {JSON}")
+        assert heard.status == status
+    assert len(upstream.seen) == 1
