@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,44 +16,11 @@ from gateway.config.environment import ENVIRONMENT
 from gateway.config.interpolate import interpolate
 from gateway.config.schema import Config
 from gateway.config.show import schema
-from tests.test_docs import README, ROOT, keys, schema_keys
+from tests.fakes.recipes import RECIPES, VARIABLE, environment, needed, opening
+from tests.test_docs import README, keys, schema_keys
 
-RECIPES = {path.stem: path for path in sorted((ROOT / "config/recipes").glob("*.yaml"))}
 NAMES = ("flux-then-openai", "migration", "one-account", "photos-and-masks", "regions")
-VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 OPTIONAL = {"EGRESS_PROXY": "http://proxy.example.com:3128"}
-
-
-def client_key(name: str) -> str:
-    """The key of a client whose hash a recipe takes from `NAME_KEY_HASH`."""
-    return f"gw-{name.lower()}-0123456789abcdef"
-
-
-def environment(recipe: str) -> dict[str, str]:
-    """What a recipe says that it needs, and nothing else."""
-    made = {}
-    for name in needed(recipe):
-        if name.endswith("_KEY_HASH"):
-            key = client_key(name.removesuffix("_KEY_HASH"))
-            made[name] = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-        elif name == "LOAD_BALANCER":
-            made[name] = "127.0.0.1"
-        else:
-            made[name] = client_key(name)
-    return made
-
-
-def opening(recipe: str) -> str:
-    """The comment before the first key."""
-    lines = RECIPES[recipe].read_text().partition("\n\n")[0].splitlines()
-    assert lines[0] == "# yaml-language-server: $schema=../gateway.schema.json"
-    assert all(line.startswith("#") for line in lines)
-    return " ".join(line.removeprefix("#").strip() for line in lines[1:])
-
-
-def needed(recipe: str) -> list[str]:
-    """The variables behind `Needs:`."""
-    return list(dict.fromkeys(VARIABLE.findall(opening(recipe).partition("Needs:")[2].partition("May have:")[0])))
 
 
 def check(monkeypatch: pytest.MonkeyPatch, recipe: str, environ: dict[str, str]) -> Result:
