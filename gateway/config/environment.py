@@ -4,7 +4,7 @@ The environment and the command line, as one table each: which variable means wh
 Precedence, strongest first: an option on the command line; `GATEWAY_HOST`, `GATEWAY_PORT` and their admin twins
 (what a container runtime decides); the file; every other variable, which fills only keys the file leaves out. A file
 that lists `platforms` gets neither a platform nor a key from the environment: a key found there could travel to a host
-it was not meant for. Such a file names its variables itself, as `${BFL_API_KEY}`.
+it was not meant for. Such a file names its variables itself, as `${BFL_API_KEY}`; what it names counts as used.
 
 A variable that is set but blank counts as not set; white space around a value is dropped.
 """
@@ -55,6 +55,7 @@ class Variable:
 def apply(document: Document, values: Mapping[str, str], table: Iterable[Variable], source: str) -> None:
     """Put what `values` sets of `table` into the document; what cannot be is among its `problems` and `ignored`."""
     file_lists_platforms = "platforms" in document.data
+    named = {name for entry in document.entries.values() for name in entry.variables}
     for variable in table:
         text = values.get(variable.name, "").strip()
         if not text:
@@ -68,7 +69,8 @@ def apply(document: Document, values: Mapping[str, str], table: Iterable[Variabl
             continue
         beside = variable.beside(value)
         if reason := _held_back(document, variable, file_lists_platforms, alone=not beside):
-            document.ignored[variable.name] = reason
+            if variable.name not in named:
+                document.ignored[variable.name] = reason
             continue
         for path, item in beside.items():
             if path not in document.entries and not file_lists_platforms:

@@ -193,6 +193,15 @@ class TestPrecedence:
         text = "platforms:\n  openai: {kind: openai, base_url: 'http://10.0.0.1'}\n"
         assert problems_of(tmp_path, text, environ) == ["gateway.yaml:2:3: platforms.openai.api_keys: is required"]
 
+    @pytest.mark.parametrize("word", ["${OPENAI_API_KEY}", "${OPENAI_API_KEY:-none}", "a ${OPENAI_API_KEY}"])
+    def test_what_the_file_names_is_used(self, tmp_path: Path, word: str) -> None:
+        """Nobody is told that a variable does not count while the file itself puts it in, wherever that is."""
+        text = f"platforms:\n  mine: {{kind: openai, base_url: 'http://10.0.0.1', api_keys: [\"{word}\"]}}\n"
+        loaded = load_text(tmp_path, text, {"OPENAI_API_KEY": "k", "BFL_API_KEY": "k"})
+        assert dict(loaded.ignored) == {"BFL_API_KEY": "the file lists its own platforms"}
+        text = "auth: {keys: [{id: a, hash: '${FORWARD_KEY}'}]}\n"
+        assert load_text(tmp_path, text, {"FORWARD_KEY": "h"}).ignored == {}
+
     def test_a_file_with_routes_gets_no_platform_by_a_route(self, tmp_path: Path) -> None:
         """IMAGE_EDIT_PLATFORM stands behind `routes.edits` as a whole."""
         loaded = load_text(tmp_path, "routes: {edits: []}\n", {"IMAGE_EDIT_PLATFORM": "openai"})
