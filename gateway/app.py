@@ -58,7 +58,7 @@ SWEEP_EVERY_S = 15.0
 # What may stand before a path: OpenAI's spelling, and Azure's two.
 # https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
 BASE = "{base:v1|openai/v1}"
-IMAGES = "{base:v1|openai/v1|openai/deployments/[^/]+}"
+IMAGES = "{base:v1|openai/v1|openai/deployments/[^/%]+}"
 
 
 class Gateway:

@@ -215,3 +215,23 @@ async def test_many_values_hide_nothing(upstream: FakeOpenAi, start_gateway: Sta
         heard = await post(gateway, "/v1/embeddings", body, f"Content-Type: {JSON}")
         assert heard.status == status
     assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/openai/deployments/a%2Fimages%2Fgenerations/images/edits",
+        "/openai/deployments/a%252Fimages%252Fgenerations/images/edits",
+        "/openai/deployments/a%2Fimages%2Fgenerations%2F../images/edits",
+        "/v1/images/generations/../edits",
+        "/v1/images/generations%2F..%2Fedits",
+        "/v1/images/generations/..;/edits",
+    ],
+)
+async def test_an_escape_leads_to_no_other_path(upstream: FakeOpenAi, start_gateway: StartGateway, path: str) -> None:
+    """A key for generations makes no edits: a path is judged as it is served."""
+    relay = {"kind": "openai", "api_keys": ["sk-one"], "base_url": upstream.url}
+    keys = [{**key_settings("k")[0], "paths": ["/v1/images/generations*"]}]
+    gateway = await start_gateway(platforms={"openai": relay}, auth={"keys": keys})
+    heard = await post(gateway, path, edit_body(model=OTHER), f"Content-Type: {FORM}")
+    assert heard.status in (400, 403, 404) and not upstream.seen
