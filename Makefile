@@ -6,9 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
            --no-emit-find-links --no-strip-extras --quiet
 WORKERS ?= 2
+SOAK_MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check lint types layers bench e2e lock schema dashboard clean
+.PHONY: help run demo test check lint types layers bench soak e2e lock schema dashboard clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ layers: $(BIN)/.dev ## Import rules: a request travels one way
 
 bench: $(BIN)/.dev ## Measure, each row beside a reference in the same run (about four minutes)
 	$(BIN)/python -m tests.bench
+
+soak: $(BIN)/.dev ## Load with faults for SOAK_MINUTES (5), and balance the books
+	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 e2e: $(BIN)/.dev ## Make the environments of the other official clients, which the tests then use
 	$(BIN)/python -m tests.e2e.environments

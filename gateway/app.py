@@ -9,6 +9,7 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -150,6 +151,7 @@ class Gateway:
         self.url = self.admin_url = ""
 
     async def __aenter__(self) -> Gateway:
+        self.metrics.tasks.set_function(partial(_tasks, asyncio.get_running_loop()))
         try:
             for resource in (self.spool, self.session, self.download, self.relay, self.imaging):
                 await self._stack.enter_async_context(resource)
@@ -275,6 +277,10 @@ class Gateway:
                 self.results.sweep()
             except Exception:
                 log.exception("sweep failed")
+
+
+def _tasks(loop: asyncio.AbstractEventLoop) -> int:
+    return len(asyncio.all_tasks(loop))
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

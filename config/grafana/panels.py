@@ -87,8 +87,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "reqps", stacked=True,
         ),
         Panel(
-            "In progress", "Requests being worked on.",
-            {"{{instance}}": f"gateway_requests_in_flight{{{ONE}}}"},
+            "In progress", "Requests being worked on, and tasks of the event loop.",
+            {
+                "{{instance}}": f"gateway_requests_in_flight{{{ONE}}}",
+                "{{instance}} tasks": f"gateway_event_loop_tasks{{{ONE}}}",
+            },
         ),
     ),
     "Latency": (

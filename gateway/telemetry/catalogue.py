@@ -61,6 +61,7 @@ class Catalogue:
             "step_duration_seconds", "Time spent in one step of a request", STEP, "step", "platform", "model"
         )
         self.in_flight = gauge("requests_in_flight", "Requests being worked on")()
+        self.tasks = gauge("event_loop_tasks", "Tasks of the event loop")()
         self.submissions = count(
             "submissions_total", "Paid calls to a vendor, by how they ended", "platform", "model", "outcome"
         )

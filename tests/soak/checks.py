@@ -1,0 +1,106 @@
+"""What has to be true of a gateway that was under load, each as a function from what was seen to what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# Fewer say nothing about a slope.
+ENOUGH = 60
+CRASHES = ("Traceback", "never retrieved", "never awaited", "unclosed", "submission crashed", "books are wrong")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """
+    The process at one moment of the load; `held` counts picture bytes in memory, `reloaded` is 1 when the last
+    configuration was good.
+    """
+
+    rss: float
+    descriptors: float
+    threads: float
+    children: float
+    tasks: float
+    held: float
+    reloaded: float
+
+
+@dataclass(slots=True)
+class Asked:
+    """
+    What clients have asked and been told. `paid` is by prompt the most tasks that may have been paid for, `got` the
+    pictures that a client received, `repeated` the prompts that were sent more than once. `answers` are the statuses by
+    behaviour, `surprises` those that no client expected.
+    """
+
+    paid: dict[str, int] = field(default_factory=dict)
+    repeated: set[str] = field(default_factory=set)
+    got: dict[str, int] = field(default_factory=dict)
+    answers: dict[tuple[str, int], int] = field(default_factory=dict)
+    surprises: list[str] = field(default_factory=list)
+
+
+def paid_once(asked: Asked, accepted: Mapping[str, int], relayed: Collection[str]) -> list[str]:
+    """
+    No prompt was paid for more often than it was asked, and every picture was paid for. What went on to the relay had
+    been paid for nowhere; a repetition of it may be taken by the first platform again.
+    """
+    wrong = [
+        f"{prompt!r} was paid for {count} times, {asked.paid.get(prompt, 0)} were asked"
+        for prompt, count in accepted.items()
+        if count > asked.paid.get(prompt, 0)
+    ]
+    once = accepted.keys() - asked.repeated
+    wrong += [f"{prompt!r} was paid for and relayed" for prompt in relayed if prompt in once]
+    return wrong + [
+        f"{prompt!r} brought {got} pictures, {accepted.get(prompt, 0)} were paid for"
+        for prompt, got in asked.got.items()
+        if got > accepted.get(prompt, 0)
+    ]
+
+
+def answered(asked: Asked, behaviours: Sequence[str]) -> list[str]:
+    """Every kind of client came, and nobody heard what it should not."""
+    missing = {name for name in behaviours if not any(name == who for who, _ in asked.answers)}
+    return asked.surprises[:20] + [f"no client ever did {name!r}" for name in sorted(missing)]
+
+
+def grows(name: str, values: Sequence[float], *, ratio: float, slack: float) -> list[str]:
+    """
+    The lowest value of the last third against that of the middle one: what comes and goes with the load does not count,
+    what stays does. The first third is for warming up.
+    """
+    if len(values) < ENOUGH:
+        return []
+    third = len(values) // 3
+    before, after = min(values[third : 2 * third]), min(values[2 * third :])
+    limit = before * (1 + ratio) + slack
+    return [f"{name} grew from {before:.0f} to {after:.0f}, past {limit:.0f}"] if after > limit else []
+
+
+def above(name: str, values: Sequence[float], limit: float) -> list[str]:
+    return [f"{name} reached {max(values):.0f}, past {limit:.0f}"] if max(values) > limit else []
+
+
+def settled(gauges: Mapping[str, float], limits: Mapping[str, float]) -> list[str]:
+    """Everything that counts what is under way is back where it was."""
+    over = {name: most for name, most in limits.items() if gauges[name] > most}
+    return [f"{name} is {gauges[name]:.0f} at the end, not {most:.0f}" for name, most in over.items()]
+
+
+def reloads(seen: Sequence[float], last: float) -> list[str]:
+    """Good and bad files were noticed, and the last one was good."""
+    return [f"reloads were told as {sorted(set(seen))}, the last as {last:g}"] * (set(seen) != {0, 1} or last != 1)
+
+
+def crashed(log: str) -> list[str]:
+    """The log tells of no bug and of nothing left open."""
+    return [f"the log says {line[:300]}" for line in log.splitlines() if any(word in line for word in CRASHES)][:5]
+
+
+def balanced(name: str, ours: float, theirs: float, *, more: float = 0.0) -> list[str]:
+    """Our books against the vendor's; ours may be `more`, for what may have been charged and was not."""
+    if theirs - 1e-6 <= ours <= theirs + more + 1e-6:
+        return []
+    return [f"{name}: the gateway counted {ours:g}, the vendor {theirs:g}, and at most {more:g} more are explained"]

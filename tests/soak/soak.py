@@ -1,0 +1,134 @@
+"""The load itself: clients for a while, reloads and scrapes beside them, quiet, and the reckoning."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tests.soak import checks
+from tests.soak.checks import Sample
+from tests.soak.clients import NAMES, Load, client
+from tests.soak.stage import ACTIVE, BUDGET, FASTER, Stage, staged
+
+CLIENTS = 12
+SAMPLE_S, RELOAD_S, TELL_S = 0.5, 1.5, 5.0
+# Retention, the sweep and the slots of lost answers, on the gateway's clock; then some for a busy machine.
+QUIET_S = 200 / FASTER + 10
+# The dearest submission of the mix, in credits: https://docs.bfl.ai/quick_start/pricing
+DEAREST = 40.0
+# Connections to platforms that are kept for the next call, and pipes to the imaging processes.
+KEPT = 24
+# `jobs.drain` is 110 s by default, of the gateway's clock.
+DRAIN_S = 110 / FASTER + 10
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`rows` are for reading, `wrong` is what should not be."""
+
+    rows: list[tuple[str, str]]
+    wrong: list[str]
+
+
+async def soak(folder: Path, seconds: float, seed: int, tell: Callable[[str], None]) -> Report:
+    """Load for so many seconds of the wall."""
+    async with staged(folder) as stage, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+        load, samples = Load(stage.url, session, random.Random(seed)), list[Sample]()
+        idle = await stage.sample()
+        ends = time.monotonic() + seconds
+        beside = [asyncio.create_task(work) for work in (_watch(stage, samples, load, tell), _reload(stage))]
+        await asyncio.gather(*(client(load, lambda: time.monotonic() > ends) for _ in range(CLIENTS)))
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        tell("quiet, then the reckoning")
+        stage.write(0)
+        await session.close()
+        limits = dict.fromkeys(("requests_in_flight", "queue_depth", "active_bfl", "memory_held", "spool_bytes"), 0.0)
+        limits["event_loop_tasks"] = idle.tasks + 2
+        told = await _quiet(stage, limits)
+        after, counts = await stage.sample(), await stage.counts()
+        wrong = checks.settled(told, limits)
+        stage.gateway.send_signal(signal.SIGTERM)
+        code = await _ended(stage)
+        left = [path for path in (folder / "state").rglob("*") if path.is_file()]
+
+    spent, paid = told["spent_credits_total"], 1_000_000 - counts["credits"]
+    wrong += checks.paid_once(load.asked, counts["accepted_by_prompt"], stage.relayed)
+    wrong += checks.answered(load.asked, NAMES)
+    wrong += checks.grows("memory (MB)", [each.rss for each in samples], ratio=0.10, slack=8)
+    for name in ("descriptors", "threads", "tasks"):
+        wrong += checks.grows(name, [getattr(each, name) for each in samples], ratio=0.2, slack=5)
+    wrong += checks.above("children", [each.children for each in samples], 2)
+    wrong += checks.above("picture bytes in memory", [each.held for each in samples], BUDGET)
+    wrong += checks.above("descriptors at the end", [after.descriptors], idle.descriptors + KEPT)
+    wrong += checks.above("active tasks", [counts["active_max"]], ACTIVE)
+    wrong += checks.balanced("submissions", told["bfl_submit"], counts["submits_seen"])
+    wrong += checks.balanced("credits", spent, paid, more=load.lost * DEAREST)
+    wrong += checks.crashed(stage.log)
+    wrong += [f"{counts['leaked_keys']} keys went where none belongs"] * bool(counts["leaked_keys"])
+    wrong += [f"SIGTERM ended it with {code}"] * (code != 0)
+    wrong += [f"files are left: {left[:3]}"] * bool(left)
+    wrong += checks.reloads([each.reloaded for each in samples], after.reloaded)
+    answers: dict[int, int] = {}
+    for (_, status), count in load.asked.answers.items():
+        answers[status] = answers.get(status, 0) + count
+    rows = [
+        ("requests", f"{sum(answers.values())}: " + ", ".join(f"{s} × {n}" for s, n in sorted(answers.items()))),
+        ("submissions", f"{counts['submits_seen']}, {counts['accepted']} accepted, {counts['active_max']} at once"),
+        ("relayed pictures", str(len(stage.relayed))),
+        ("credits", f"{spent:g} counted, {paid:g} charged, {load.lost} answers lost on purpose"),
+        ("faults played", str(sum(counts["faults"].values()))),
+    ]
+    for name, field in (("memory (MB)", "rss"), ("descriptors", "descriptors"), ("tasks", "tasks")):
+        most = max(getattr(each, field) for each in samples)
+        rows.append((name, f"{getattr(idle, field):.0f} idle, {most:.0f} at most, {getattr(after, field):.0f} after"))
+    rows.append(("ended", f"exit code {code}"))
+    return Report(rows, wrong)
+
+
+async def _watch(stage: Stage, samples: list[Sample], load: Load, tell: Callable[[str], None]) -> None:
+    began = told = time.monotonic()
+    while True:
+        await asyncio.sleep(SAMPLE_S)
+        samples.append(now := await stage.sample())
+        if (moment := time.monotonic()) - told > TELL_S:
+            told = moment
+            done = sum(load.asked.answers.values())
+            tell(f"{moment - began:4.0f} s  {done} requests  {now.rss:.0f} MB  {now.descriptors:.0f} descriptors  "
+                 f"{now.tasks:.0f} tasks  {len(load.asked.surprises)} surprises")  # fmt: skip
+
+
+async def _reload(stage: Stage) -> None:
+    turn = 0
+    while True:
+        await asyncio.sleep(RELOAD_S)
+        turn += 1
+        stage.write(turn, good=turn % 3 != 2)
+
+
+async def _quiet(stage: Stage, limits: dict[str, float]) -> dict[str, float]:
+    """The metrics once they are what they should be, or when that takes too long."""
+    told = await stage.metrics()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(QUIET_S):
+            while checks.settled(told, limits):
+                await asyncio.sleep(0.2)
+                told = await stage.metrics()
+    return told
+
+
+async def _ended(stage: Stage) -> int | str:
+    try:
+        return await asyncio.to_thread(stage.gateway.wait, DRAIN_S)
+    except subprocess.TimeoutExpired:
+        return "nothing yet"
