@@ -8,7 +8,7 @@ import pytest
 
 from tests.soak.soak import soak
 
-SECONDS = 7.0
+SECONDS = 5.0
 
 
 @pytest.mark.timeout(90)
