@@ -59,10 +59,13 @@ def decide(rules: Rules, facts: Facts, chance: float = 0.0) -> Decision:
     only = applying[0] if len(applying) == 1 else None
     if not served:
         return Decision((), only, tuple(skipped), _fault(applying, facts, skipped))
+    # Two entries may come to the same; trying it twice helps nobody.
+    unlike: dict[tuple[str, str | None], list[Target]] = {}
     targets: list[Target] = []
     for target in (target for _, found in served for target in found):
-        # Two entries may come to the same; trying it twice helps nobody.
-        if target not in targets:
+        alike = unlike.setdefault((target.platform, target.model), [])
+        if target not in alike:
+            alike.append(target)
             targets.append(target)
     if family is not None:
         # Stable: the order of the rule holds on both sides.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from gateway.domain.target import JobTarget, Terms
 from gateway.routing.facts import Facts, Family, Kind
@@ -11,7 +12,7 @@ from gateway.routing.offer import JobOffer, Menu
 from gateway.routing.option import OPENAI_NAMES, Company, Skipped, matches
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobOption:
     """`model`: in a rule it is used whatever the client named, in a list it is the default."""
 
@@ -21,7 +22,7 @@ class JobOption:
     model: str | None = None
     weight: float | None = None
 
-    @property
+    @cached_property
     def kinds(self) -> frozenset[Kind | None]:
         """What it can serve at all."""
         return frozenset(kind for kind, menu in self.offer.menus.items() if self._fixed in (None, *menu.names))

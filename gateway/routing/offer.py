@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gateway.domain.caller import Caller
 from gateway.domain.target import NO_TERMS, Terms
@@ -18,7 +19,7 @@ class Menu:
     names: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobOffer:
     """A platform whose requests are translated. It has a menu for each kind it makes."""
 
@@ -26,7 +27,7 @@ class JobOffer:
     menus: Mapping[Kind, Menu]
     terms: Terms = NO_TERMS
 
-    @property
+    @cached_property
     def names(self) -> Mapping[str, str]:
         """Every name of every kind."""
         return {name: model for menu in self.menus.values() for name, model in menu.names.items()}
@@ -63,4 +64,4 @@ def job_names(offers: Iterable[Offer]) -> frozenset[str]:
 
 def _allows(caller: Caller, model: str, names: Mapping[str, str]) -> bool:
     """A key that allows one of a model's names allows the model."""
-    return caller.may_use(model) or any(caller.may_use(name) for name, meant in names.items() if meant == model)
+    return not caller.models or caller.may_use(model) or any(caller.may_use(name) for name, meant in names.items() if meant == model)
