@@ -64,4 +64,6 @@ def job_names(offers: Iterable[Offer]) -> frozenset[str]:
 
 def _allows(caller: Caller, model: str, names: Mapping[str, str]) -> bool:
     """A key that allows one of a model's names allows the model."""
-    return not caller.models or caller.may_use(model) or any(caller.may_use(name) for name, meant in names.items() if meant == model)
+    if caller.may_use(model):
+        return True
+    return any(caller.may_use(name) for name, meant in names.items() if meant == model)
