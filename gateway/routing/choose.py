@@ -90,7 +90,7 @@ def _read(rule: Rule, facts: Facts, family: Family | None) -> tuple[list[Served]
 
 
 def _unread(rule: Rule, facts: Facts) -> tuple[list[Served], list[Skipped]]:
-    reached = [(option, option.reach(facts)) for option in rule.options]
+    reached = list(zip(rule.options, rule.reached(facts), strict=True))
     barred = [
         Skipped(option.offer.platform, "none of its models is allowed", forbidden=True)
         for option, found in reached

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from gateway.domain.target import MaskPolicy, OversizePolicy, Terms
+from gateway.domain.caller import Caller
+from gateway.domain.target import MaskPolicy, OversizePolicy, Target, Terms
 from gateway.routing.facts import NOBODY, RELAYED, ROUTES, Facts, Kind
 from gateway.routing.job import JobOption
 from gateway.routing.match import Match, Verdict
@@ -21,13 +23,24 @@ Option = JobOption | RelayOption
 EVERYTHING = Match(())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """A rule of the operator's; without a name it stands for a route's list, which takes what no rule matches."""
 
     name: str
     match: Match
     options: tuple[Option, ...]
+
+    def reached(self, facts: Facts) -> tuple[tuple[Target, ...], ...]:
+        """Before the body is read, what each option leaves within reach; looked up once for each caller and kind."""
+        seen = facts.kind, facts.caller
+        if (found := self._reached.get(seen)) is None:
+            found = self._reached[seen] = tuple(option.reach(facts) for option in self.options)
+        return found
+
+    @cached_property
+    def _reached(self) -> dict[tuple[Kind | None, Caller], tuple[tuple[Target, ...], ...]]:
+        return {}
 
     def why_body(self, facts: Facts) -> str:
         """Why its choice depends on the body, or can only be carried out with the body in hand; empty when neither."""

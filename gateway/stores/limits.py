@@ -57,6 +57,10 @@ class MemoryLimits:
     async def reserve_all(self, caller: Caller, usages: Mapping[str, Usage]) -> Mapping[str, Window]:
         self._forget()
         new = {id: usage for id, usage in usages.items() if id not in self._open and id not in self._rated}
+        if not _limits(caller.allowance):
+            for id, usage in new.items():
+                self._count(id, caller, usage)
+            return {}
         wanted = _wanted(list(usages.values()))
         if not new:
             return self._windows(caller, wanted)
@@ -113,9 +117,8 @@ class MemoryLimits:
                 raise LimitReached(text, limit=name, retry_after_s=math.ceil(wait), windows=windows)
 
     def _count(self, id: str, caller: Caller, usage: Usage) -> None:
-        account, wanted = self._account(caller), _wanted([usage])
-        limited, now = _limits(caller.allowance), self._now()
-        rated = {name: wanted[name] for name in PER_MINUTE if name in wanted and name in limited}
+        account, now, limited = self._account(caller), self._now(), _limits(caller.allowance)
+        rated = {name: micro(getattr(usage, name)) for name in PER_MINUTE if name in limited and getattr(usage, name)}
         for name, amount in rated.items():
             account.rates[name].add(now, amount)
         if rated:
