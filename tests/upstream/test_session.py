@@ -245,6 +245,7 @@ async def test_redirects_are_not_followed(listen: Listen, name: str, status: int
 async def test_what_is_sent(listen: Listen, blob: MemoryBlob, monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON with its exact length, the key, a connection of its own; no cookies, and no proxy from the environment."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setattr(session, "SUBMIT_TIMES", aiohttp.ClientTimeout(total=20.0))
     heads: list[bytes] = []
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
