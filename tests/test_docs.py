@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from gateway.chain.cors import EXPOSED
 from gateway.cli import COMMANDS
 from gateway.config.environment import ENVIRONMENT
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.config.show import schema
+from gateway.dialects.openai import ratelimit
 from gateway.domain.errors import CATALOGUE, GatewayError
 from gateway.telemetry.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+# Where answers are made. Towards platforms and in the emulator there are other headers.
+ANSWERING = ("chain", "handlers", "dialects", "upstream/hop.py")
+# What HTTP and browsers define: nobody has to read about it here.
+EVERYBODYS = re.compile(
+    r"access-control-.*|(accept|content)-.*|cache-control|www-authenticate|x-content-type-options|x-accel-buffering"
+)
 
 
 def table(heading: str, *, column: int = 0) -> list[list[str]]:
@@ -58,6 +68,19 @@ def test_the_metrics_are_those_of_the_program() -> None:
     assert {row[0]: row[1] for row in table("## Metrics")} == known
 
 
+def test_the_headers_are_those_of_the_program() -> None:
+    """Every response header that the code sets stands in README, and no others; browsers may read them all."""
+    ours = {name for name in set_headers() if not EVERYBODYS.fullmatch(name)}
+    assert {"x-request-id", "retry-after", "x-gateway-attempts"} <= ours
+    known = ours | {name.lower() for name in ratelimit.NAMES}
+    told = set()
+    for row in table("### Answers"):
+        for name in row[0].lower().split(", "):
+            told |= {each for each in known if fits(name, each)} or {name}
+    assert told == known
+    assert set(EXPOSED.lower().split(", ")) == known
+
+
 def test_the_make_targets_of_readme_exist() -> None:
     """Every `make` command that README names is a target."""
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -88,6 +111,38 @@ def test_the_local_configuration_is_valid() -> None:
 def test_the_papers_are_there(name: str) -> None:
     """What a stranger looks for first is not empty."""
     assert (ROOT / name).stat().st_size > 500
+
+
+def fits(written: str, name: str) -> bool:
+    """`x-ratelimit-limit-*` stands for several."""
+    return name.startswith(written[:-1]) if written.endswith("-*") else name == written
+
+
+def set_headers() -> set[str]:
+    """Names, in lower case, that are given a value in the headers of an answer anywhere in the code."""
+    files = [path for place in ANSWERING for path in ([ROOT / "gateway" / place] if "." in place else sources(place))]
+    names = (name for path in files for node in ast.walk(ast.parse(path.read_text())) for name in given(node))
+    # One without a dash, such as Allow, is HTTP's own.
+    return {name.lower() for name in names if "-" in name}
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / "gateway" / package).rglob("*.py"))
+
+
+def given(node: ast.AST) -> Iterator[str]:
+    """The names in `headers["Name"] = …`, `headers.setdefault("Name", …)`, `{"Name": …}` and their like."""
+    match node:
+        case ast.Subscript(
+            value=ast.Name(id="headers" | "found"), slice=ast.Constant(value=str(name)), ctx=ast.Store()
+        ):
+            yield name
+        case ast.Subscript(value=ast.Attribute(attr="headers"), slice=ast.Constant(value=str(name)), ctx=ast.Store()):
+            yield name
+        case ast.Call(func=ast.Attribute(attr="setdefault" | "add"), args=[ast.Constant(value=str(name)), _]):
+            yield name
+        case ast.Dict(keys=keys):
+            yield from (key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
 
 
 def keys(value: Any, prefix: str = "") -> list[str]:

@@ -258,7 +258,7 @@ async def test_the_share_of_a_migration(
 
 
 async def test_regions(openai: FakeOpenAi, run: Run) -> None:
-    """European data stays there, come what may; others go on to Europe; addresses and signatures are looked at first."""
+    """European data stays there, come what may; others go on to Europe; addresses and signatures count first."""
     settings = EmulatorSettings(speed=FASTER)
     async with Emulator(settings) as us, Emulator(settings) as eu, fake_openai(answer({"from": "eu"})) as openai_eu:
         place = await run(

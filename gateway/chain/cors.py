@@ -13,8 +13,8 @@ from gateway.dialects.openai import ratelimit
 
 EXPOSED = ", ".join(
     (
-        "x-request-id, x-upstream-request-id, x-job-id, x-should-retry, x-gateway-translation, x-gateway-platform, "
-        "x-gateway-queue-ms, retry-after, idempotent-replayed, server-timing",
+        "x-request-id, x-upstream-request-id, x-job-id, x-should-retry, x-gateway-platform, x-gateway-attempts, "
+        "x-gateway-translation, x-gateway-queue-ms, retry-after, idempotent-replayed, server-timing",
         *ratelimit.NAMES,
     )
 )
