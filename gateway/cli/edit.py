@@ -28,7 +28,11 @@ class EditFailed(Exception):
 @click.option("--model", help="A model's name; the gateway's default when left out.")
 @click.option("--size", help="Such as 1024x1024 or 16:9; the picture's own ratio when left out.")
 @click.option(
-    "--url", default="http://127.0.0.1:8080/v1", envvar="GATEWAY_URL", show_default=True, help="The API's base."
+    "--url",
+    default="http://127.0.0.1:8080/v1",
+    envvar="GATEWAY_URL",
+    show_default=True,
+    help="The API's base, with /v1.",
 )
 @click.option("--key", default="none", envvar="GATEWAY_KEY", help="Your key, when the gateway has keys.")
 def edit(

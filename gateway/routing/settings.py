@@ -93,7 +93,7 @@ class RuleSettings(Settings):
     )
     match: MatchSettings = Field(default_factory=MatchSettings, description="Left out, it matches everything")
     to: tuple[Target, ...] = Field(
-        description="The first is used, the others when it cannot be reached", json_schema_extra={"minItems": 1}
+        description="The first is used, the others when it is in trouble and unpaid", json_schema_extra={"minItems": 1}
     )
     mask: MaskPolicy | None = Field(default=None, description="Instead of routes.mask")
     oversize: OversizePolicy | None = Field(default=None, description="Instead of routes.oversize")
