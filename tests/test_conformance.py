@@ -200,3 +200,17 @@ def test_no_edit_raises_anything_else(platform: Platform, extra: list[tuple[str,
         except InvalidField as error:
             named = error.param
         assert named is not None
+
+
+@EVERY
+@given(name=TEXT | st.sampled_from(["size", "seed", "n", "moderation", "prompt"]), value=TEXT, model=st.booleans())
+def test_what_may_be_said_is_told_as_a_fault_of_its_field(
+    platform: Platform, name: str, value: str, model: bool
+) -> None:
+    """Whatever a route says about a field is taken, or refused with the field's name."""
+    param: str | None = name
+    try:
+        platform.check_said(name, value, platform.default_model if model else None)
+    except InvalidField as error:
+        param = error.param
+    assert param == name

@@ -7,7 +7,10 @@ from typing import Any
 
 from gateway.config.offers import offers
 from gateway.config.problem import KeyPath
+from gateway.domain.errors import InvalidField
 from gateway.platforms import registry
+from gateway.platforms.contract import Platform
+from gateway.platforms.openai import OpenAi
 from gateway.routing.facts import Kind
 from gateway.routing.offer import JobOffer, Offer
 from gateway.routing.possible import asked_in_vain, possible_kinds
@@ -22,8 +25,9 @@ MAKES = {Kind.EDIT: "edits", Kind.GENERATION: "makes pictures from text"}
 
 def check_routes(platforms: Mapping[str, Any], routes: RouteSettings) -> Iterator[Problem]:
     """`platforms` are the settings of each. Only routes that lead somewhere are asked whether a rule can be reached."""
-    offered = _offered(platforms)
-    found = [*_check_lists(offered, routes), *_check_rules(offered, routes)]
+    built = _built(platforms)
+    offered = offers(built)
+    found = [*_check_lists(offered, routes), *_check_rules(built, offered, routes)]
     yield from found
     if not found:
         yield from _unreachable(Rules.of(routes, offered))
@@ -31,11 +35,11 @@ def check_routes(platforms: Mapping[str, Any], routes: RouteSettings) -> Iterato
 
 def compiled(platforms: Mapping[str, Any], routes: RouteSettings) -> Rules:
     """The rules as they would be in force; `platforms` are the settings of each."""
-    return Rules.of(routes, _offered(platforms))
+    return Rules.of(routes, offers(_built(platforms)))
 
 
-def _offered(platforms: Mapping[str, Any]) -> dict[str, Offer]:
-    return offers({name: registry.build(name, settings) for name, settings in platforms.items()})
+def _built(platforms: Mapping[str, Any]) -> dict[str, Platform | OpenAi]:
+    return {name: registry.build(name, settings) for name, settings in platforms.items()}
 
 
 def _check_lists(offered: Mapping[str, Offer], routes: RouteSettings) -> Iterator[Problem]:
@@ -45,7 +49,9 @@ def _check_lists(offered: Mapping[str, Offer], routes: RouteSettings) -> Iterato
                 yield ("routes", name, index), text
 
 
-def _check_rules(offered: Mapping[str, Offer], routes: RouteSettings) -> Iterator[Problem]:
+def _check_rules(
+    built: Mapping[str, Platform | OpenAi], offered: Mapping[str, Offer], routes: RouteSettings
+) -> Iterator[Problem]:
     names: set[str] = set()
     for index, rule in enumerate(routes.rules):
         path: KeyPath = ("routes", "rules", index)
@@ -57,6 +63,9 @@ def _check_rules(offered: Mapping[str, Offer], routes: RouteSettings) -> Iterato
         for place, target in enumerate(rule.to):
             for key, text in _check_target(offered, rule, target):
                 yield (*path, "to", place, key), text
+            if (platform := built.get(target.platform)) is not None and not isinstance(platform, OpenAi):
+                for below, text in _check_said(platform, target):
+                    yield (*path, "to", place, *below), text
 
 
 def _check_target(
@@ -68,6 +77,21 @@ def _check_target(
         for key in ("model", "defaults", "overrides", "pins"):
             if getattr(target, key):
                 yield key, "is about requests for pictures; what this rule is for is relayed as it is"
+
+
+def _check_said(platform: Platform, target: TargetSettings) -> Iterator[tuple[KeyPath, str]]:
+    """What is said about fields, for the target's model or any."""
+    model = platform.aliases.get(target.model, target.model) if target.model is not None else None
+    if model is not None and model not in platform.models:
+        return  # which is told already
+    for key in ("defaults", "overrides", "pins"):
+        for name, value in getattr(target, key).items():
+            if (key, name, value) == ("pins", "n", "1"):
+                continue  # one picture is what a request without a number means as well
+            try:
+                platform.check_said(name, value, model)
+            except InvalidField as error:
+                yield (key, name), error.text
 
 
 def _check(

@@ -124,6 +124,14 @@ class Platform(Protocol):
         """Hosts that may be reached over plain http and at private addresses, such as an emulator's."""
         ...
 
+    def check_said(self, name: str, value: str, model: str | None) -> None:
+        """
+        What a route says about a field, at load, where its author reads the complaint; `model` is None for any.
+
+        Raises: InvalidField when every such request would be refused, UnknownField when nothing would come of it.
+        """
+        ...
+
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         """Translate. Raises: InvalidField (and its kinds) with the client's field name."""
         ...

@@ -134,3 +134,30 @@ def test_several_relays_are_fine(tmp_path: Path) -> None:
     file = tmp_path / "gateway.yaml"
     file.write_text("platforms:\n  a: {kind: openai, api_keys: [k-1]}\n  b: {kind: openai, api_keys: [k-2]}\n")
     assert list(load(Config, file, {}).platforms) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("said", "key", "text"),
+    [
+        ("overrides: {wonder: x}", "overrides.wonder", "wonder cannot be said for a client: no model here takes it."),
+        ("overrides: {output_format: jpeg}", "overrides.output_format", "cannot be said for a client"),
+        ("defaults: {safety_tolerance: '9'}", "defaults.safety_tolerance", "safety_tolerance"),
+        ("defaults: {guidance: '3'}", "defaults.guidance", "no model here takes it"),
+        ("pins: {size: 1x2x3}", "pins.size", "size is written WIDTHxHEIGHT, W:H or auto."),
+        ("pins: {n: '2'}", "pins.n", "no model here takes it"),
+    ],
+)
+@pytest.mark.parametrize("model", ["", "model: flux-kontext-max, ", "model: flux1_kontext, "])
+def test_what_is_said_of_fields_has_an_effect(tmp_path: Path, said: str, key: str, text: str, model: str) -> None:
+    """What every request would be refused for, or nothing would come of, is told at its place."""
+    (told,) = problems(tmp_path, rule(f"to: [{{platform: bfl, {model}{said}}}]"))
+    assert f": routes.rules[0].to[0].{key}: " in told
+    assert text in told
+
+
+def test_what_may_be_said_of_fields(tmp_path: Path) -> None:
+    """The models' own fields and OpenAI's; one picture as a pin; a relay's are its platform's business."""
+    bfl = (
+        "{platform: bfl, defaults: {safety_tolerance: '1'}, overrides: {size: '1024x1024'}, pins: {n: '1', seed: '7'}}"
+    )
+    assert problems(tmp_path, rule(f"to: [{bfl}, {{platform: openai, overrides: {{wonder: x}}}}]")) == []

@@ -74,6 +74,9 @@ class Vendor:
         self.before: Callable[[str], Any] = lambda _step: None
         """Called with the step's word before each answer; what it returns is awaited if it can be."""
 
+    def check_said(self, name: str, value: str, model: str | None) -> None:
+        """Anything may be said."""
+
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         raise NotImplementedError
 

@@ -16,6 +16,7 @@ from gateway.platforms.bfl import response
 from gateway.platforms.bfl.hosts import KeyHosts
 from gateway.platforms.bfl.request import translate
 from gateway.platforms.bfl.settings import BflSettings
+from gateway.platforms.bfl.terms import check
 from gateway.platforms.contract import Health, Model, Plan
 from gateway.wire.body import JsonBody
 from gateway.wire.call import Answer, Call
@@ -47,6 +48,9 @@ class Bfl:
         self._key_hosts = KeyHosts(frozenset(map(str.lower, named)), self.private)
         self.egress = Egress.of(settings.proxy, settings.ca_file)
         self._secrets = {"x-key": settings.api_key.reveal()}
+
+    def check_said(self, name: str, value: str, model: str | None) -> None:
+        check(name, value, self._models.values() if model is None else [self._models[model]])
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         translation = translate(

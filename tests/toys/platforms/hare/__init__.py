@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.domain.edit import Edit
 from gateway.domain.egress import Egress
+from gateway.domain.errors import UnknownField
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Outcome, Ticket, Unsure
 from gateway.domain.target import JobTarget
@@ -35,6 +36,9 @@ class Hare:
         self.private = PrivateHosts.of(self._base, ())
         self.egress = Egress.of(settings.proxy, settings.ca_file)
         self._secrets = {"X-Token": settings.api_key.reveal()}
+
+    def check_said(self, name: str, value: str, model: str | None) -> None:
+        raise UnknownField(f"{name} means nothing here.", param=name)
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         body = translate(edit)

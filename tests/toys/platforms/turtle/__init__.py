@@ -8,6 +8,7 @@ from yarl import URL
 
 from gateway.domain.edit import Edit
 from gateway.domain.egress import Egress
+from gateway.domain.errors import UnknownField
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Outcome, Ticket
 from gateway.domain.target import JobTarget
@@ -38,6 +39,9 @@ class Turtle:
         self.private = PrivateHosts.of(self._base, ())
         self.egress = Egress.of(settings.proxy, settings.ca_file)
         self._secrets = {"Authorization": f"Bearer {settings.api_key.reveal()}"}
+
+    def check_said(self, name: str, value: str, model: str | None) -> None:
+        raise UnknownField(f"{name} means nothing here.", param=name)
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         body, notes = translate(edit, self.models[target.model])
