@@ -18,6 +18,9 @@ from gateway.jobs.job import Order
 from gateway.jobs.tools import Tools
 from gateway.stores.contract import Usage
 
+# A submission costs less on every price list: a vendor that tells more, or less than nothing, has told no price.
+MOST_CREDITS = 1_000_000.0
+
 log = structlog.get_logger("gateway.jobs")
 
 
@@ -71,8 +74,9 @@ class Charge:
 
     async def _settle(self, index: int, cost: float | None) -> None:
         platform, model = self._order.platform, self._order.plan.target.model
-        credits = cost if cost is not None else self._order.plan.credits or 0.0
-        self._tools.metrics.spent_credits(platform.name, model).inc(max(0.0, credits))
+        known = cost is not None and 0.0 <= cost <= MOST_CREDITS
+        credits = (cost if known else self._order.plan.credits) or 0.0
+        self._tools.metrics.spent_credits(platform.name, model).inc(credits)
         await self._tools.limits.settle(self._name(index), credits, credits * platform.cents_per_credit)
 
     def _name(self, index: int) -> str:

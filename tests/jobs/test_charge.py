@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -263,6 +264,17 @@ async def test_a_lost_picture_is_paid() -> None:
     handle = await works.supervisor.start(works.order(caller=ANN, credits=PRICE))
     await handle.job.until_finished()
     assert books(works)[:2] == (4.0, 0)
+
+
+@pytest.mark.parametrize("cost", [-5.0, 1e308, float("inf"), float("nan")])
+async def test_a_price_that_is_none(cost: float) -> None:
+    """The estimate counts instead, and nothing stays open."""
+    works = Works(Vendor(submits=[PRICELESS], polls=[replace(READY, cost=cost)]))
+    handle = await works.supervisor.start(works.order(caller=ANN, credits=PRICE))
+    await handle.job.until_finished()
+    await finished(works)
+    assert isinstance(handle.job.results[0], Made) and not works.bugs
+    assert books(works)[:2] == (PRICE, 0)
 
 
 async def test_a_full_queue_uses_nothing() -> None:
