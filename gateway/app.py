@@ -92,7 +92,7 @@ class Gateway:
             spare_s=join.DELIVERED_S,
         )
         self.spool.make_room = self.results.make_room
-        self.session = Session()
+        self.session = Session(self.spool)
         self.download = Download(self.spool)
         self.imaging = Imaging(config.imaging)
         self.relay = Relay(self.metrics)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import structlog
 
+from gateway.domain.blob import Blob
 from gateway.domain.errors import (
     AnswerLost,
     GatewayError,
@@ -69,6 +70,8 @@ class Submission:
         self._breaker = tools.breakers.of(order.platform.account)
         self._written = self._taken = False
         self._cost: float | None = None
+        # What came with an answer and is nobody else's yet.
+        self._pictures: list[Blob] = []
 
     async def run(self) -> Made:
         """The stored picture. Raises: GatewayError; `Moderated` for a refusal."""
@@ -103,11 +106,11 @@ class Submission:
         tools, record = self._tools, self._job.record
         outcome, ticket = await self._submit(), None
         self._taken = True
+        tools.queue.accepted(self._platform.account)
         if isinstance(outcome, Working):
             ticket, self._cost = outcome.ticket, outcome.ticket.cost
             await tools.ledger.submitted(record.id, self._index, self._owner, ticket)
             self._job.accepted(self._index)
-            tools.queue.accepted(self._platform.account)
             outcome = await self._step("poll", Polling(tools, self._platform, ticket, self._parked).until_over())
         finished = self._terminal(outcome)
         if finished.cost is not None:
@@ -116,13 +119,16 @@ class Submission:
         self._slot.release()
         await tools.ledger.ready(record.id, self._index, self._owner)
         ref = await self._step("collect", collect(tools, self._platform, ticket, finished))
+        self._pictures = [each for each in self._pictures if each is not finished.results[0]]
         made = Made(ref, finished.seed, self._cost)
         await tools.ledger.stored(record.id, self._index, self._owner, made)
         return made
 
     async def close(self, fault: GatewayError | None = None) -> None:
-        """Give back the slot and settle the money, once; also of one that was cut off before its first step."""
+        """Give back slot and pictures, settle the money, once; also of one that was cut off before its first step."""
         self._slot.release()
+        while self._pictures:
+            self._pictures.pop().release()
         charged = self._job.at_stake(self._index) if fault is None else fault.paid is not Paid.NO
         await self._charge.end(self._index, fault, charged=charged, cost=self._cost)
 
@@ -169,7 +175,10 @@ class Submission:
             await self._intend()
             sent = await self._step("submit", tools.session.send(call))
             tools.heard(self._platform, "submit", sent)
-            outcome = self._platform.read_submit(self._plan, sent.answer) if isinstance(sent, Answered) else None
+            outcome = None
+            if isinstance(sent, Answered):
+                self._pictures += sent.answer.pictures
+                outcome = self._platform.read_submit(self._plan, sent.answer)
             attempt.heard(sent, outcome)
         return sent, outcome
 

@@ -1,7 +1,8 @@
 """
 What a platform is: four pure verbs, a plan, a table of models, and a free question whether the account is well.
 
-A platform that answers at once returns `Finished` from `read_submit`; everything else is the same for all.
+A platform that answers at once returns `Finished` from `read_submit`, and takes its two other verbs from `AtOnce`;
+everything else is the same for all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from gateway.domain.edit import Edit
 from gateway.domain.egress import Egress
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.notes import Note
-from gateway.domain.outcome import Outcome, Ticket
+from gateway.domain.outcome import Outcome, Ticket, Unsure
 from gateway.domain.rework import Rework
 from gateway.domain.target import JobTarget
 from gateway.wire.body import fulfil
@@ -155,3 +156,18 @@ class Platform(Protocol):
     def read_probe(self, answer: Answer) -> Health:
         """What the answer to a probe means. Never raises on anything a vendor may send."""
         ...
+
+
+class AtOnce:
+    """
+    The half of a `Platform` whose vendor answers a submission with the picture: there is never a task to ask after.
+
+    The answer has an address, or the bytes in base64: then the call says in which members, `Call.pictures`, and finds
+    them in `Answer.pictures`.
+    """
+
+    def poll(self, ticket: Ticket) -> Call:
+        raise LookupError(f"{ticket.account} answers at once and has no tasks")
+
+    def read_poll(self, ticket: Ticket, answer: Answer) -> Outcome:
+        return Unsure(f"{ticket.account} answers at once and has no tasks", missing=True)

@@ -21,9 +21,9 @@ from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Spool
 from gateway.upstream.egress import Leaving, leaving
 from gateway.upstream.guard import public_socket
+from gateway.upstream.inline import CAP
 from gateway.upstream.session import client
 
-CAP = 64 * 1024 * 1024
 # Pictures fetched at the same time; each has read-ahead of its own, outside the memory budget.
 LIMIT = 64
 TIMES = aiohttp.ClientTimeout(total=120, sock_connect=5, sock_read=15)

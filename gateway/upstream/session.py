@@ -15,7 +15,9 @@ import aiohttp
 from aiohttp.client_exceptions import ClientConnectionError, ClientConnectorError, ConnectionTimeoutError
 from yarl import URL
 
+from gateway.stores.spool import Spool
 from gateway.upstream.egress import leaving, told
+from gateway.upstream.inline import take_in
 from gateway.wire import render
 from gateway.wire.call import Answer, Call
 
@@ -54,7 +56,14 @@ Sent = Answered | NotSent | MaybeSent
 
 
 class Session:
-    """Client sessions for submissions and polls; a probe is asked like a poll."""
+    """
+    Client sessions for submissions and polls; a probe is asked like a poll.
+
+    `spool` takes the pictures that vendors put into their answers; whoever only asks after something needs none.
+    """
+
+    def __init__(self, spool: Spool | None = None) -> None:
+        self._spool = spool
 
     async def __aenter__(self) -> Session:
         asking = client(aiohttp.TCPConnector(limit=0, limit_per_host=64, keepalive_timeout=15), POLL_TIMES)
@@ -89,9 +98,10 @@ class Session:
                 headers=headers,
                 allow_redirects=False,
                 upload_tracker=tracker,
+                timeout=_times(call),
                 **leaving(call.egress, url),
             ) as response:
-                answer = Answer(response.status, response.headers, await _body(response))
+                answer = await self._answer(response, call)
                 if answer.status >= 500 and not complete(tracker):
                     return NotSent(f"answered {answer.status} before the body was written")
                 return Answered(answer)
@@ -100,6 +110,13 @@ class Session:
             if isinstance(error, ClientConnectorError | ConnectionTimeoutError) or not complete(tracker):
                 return NotSent(why)
             return MaybeSent(why)
+
+    async def _answer(self, response: aiohttp.ClientResponse, call: Call) -> Answer:
+        if not call.pictures or not 200 <= response.status < 300:
+            return Answer(response.status, response.headers, await _body(response))
+        assert self._spool is not None
+        body, pictures = await take_in(response, self._spool, call.pictures, text_cap=ANSWER_CAP)
+        return Answer(response.status, response.headers, body, pictures)
 
 
 def client(connector: aiohttp.BaseConnector, times: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
@@ -113,6 +130,18 @@ def client(connector: aiohttp.BaseConnector, times: aiohttp.ClientTimeout) -> ai
         auto_decompress=False,
         read_bufsize=READ_AHEAD,
         headers={"User-Agent": "image-gateway", "Accept-Encoding": "identity"},
+    )
+
+
+def _times(call: Call) -> aiohttp.ClientTimeout:
+    times = SUBMIT_TIMES if call.name == "submit" else POLL_TIMES
+    if call.patience_s is None:
+        return times
+    return aiohttp.ClientTimeout(
+        total=(times.total or 0) + call.patience_s,
+        connect=times.connect,
+        sock_connect=times.sock_connect,
+        sock_read=call.patience_s,
     )
 
 

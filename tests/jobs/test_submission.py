@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,12 +18,13 @@ from gateway.domain.errors import (
     PlatformError,
     PlatformUnavailable,
 )
-from gateway.domain.outcome import Failed, Outcome, Refused, Stage, Unsure
+from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Unsure
 from gateway.jobs.breaker import Attempt, Verdict
 from gateway.jobs.submission import CONNECT_TRIES
 from gateway.stores.contract import Made
 from gateway.upstream.download import FetchFailed
-from gateway.upstream.session import MaybeSent, NotSent
+from gateway.upstream.session import Answered, MaybeSent, NotSent
+from gateway.wire.call import Answer
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.customer import until
 from tests.fakes.vendor import PENDING, READY, TAKEN, Said, Vendor, Works
@@ -57,6 +58,41 @@ async def test_a_platform_that_answers_at_once() -> None:
     works = Works(Vendor(submits=[READY]))
     assert await run(works) == Made("ref-0", seed=7, cost=None)
     assert works.vendor.asked == {"submit": 1, "collect": 1}
+
+
+def with_pictures(outcome: Outcome, *pictures: MemoryBlob) -> Answered:
+    return Answered(Answer(200, cast(Any, {"outcome": outcome}), b"", pictures))
+
+
+async def test_pictures_in_the_answer() -> None:
+    """The one that is the result is stored and stays; nobody holds the others."""
+    made, spare = MemoryBlob(b"made"), MemoryBlob(b"spare")
+    works = Works(Vendor(submits=[with_pictures(Finished((made,)), made, spare)]))
+    assert await run(works) == Made("ref-0", seed=None, cost=None)
+    assert works.shelf.blobs["ref-0"] is made and not works.vendor.asked["collect"]
+    await until(lambda: spare.released == 1)
+    assert made.released == 0
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, FAILED, INVALID])
+async def test_pictures_that_nobody_gets(outcome: Outcome) -> None:
+    """Given back, whatever the platform made of the answer."""
+    picture = MemoryBlob()
+    works = Works(Vendor(submits=[with_pictures(outcome, picture)]))
+    assert isinstance(await run(works), GatewayError)
+    await until(lambda: picture.released == 1)
+    assert not works.shelf.blobs
+
+
+async def test_an_answer_at_once_opens_the_queue_again() -> None:
+    """After a 429, each one that the platform takes lets one more go, also where it never says that it works."""
+    works = Works(Vendor(submits=[BUSY, READY]), slots=3)
+    lane = works.queue._lanes["toy"]
+    for content in "abc":
+        handle = await works.supervisor.start(works.order(content))
+        await handle.job.until_finished()
+    assert works.vendor.asked["submit"] == 4
+    assert (lane.allowed, lane.ceiling) == (3, 3)
 
 
 @pytest.mark.parametrize(

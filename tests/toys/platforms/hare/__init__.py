@@ -1,4 +1,4 @@
-"""A vendor that answers at once: the submission brings the picture's address, and nothing is ever polled."""
+"""A vendor that answers at once: the picture comes with the answer, as base64 in its JSON, and nothing is polled."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from gateway.domain.edit import Edit
 from gateway.domain.egress import Egress
 from gateway.domain.errors import UnknownField
 from gateway.domain.hosts import PrivateHosts
-from gateway.domain.outcome import Outcome, Ticket, Unsure
+from gateway.domain.outcome import Outcome
 from gateway.domain.target import JobTarget
-from gateway.platforms.contract import Health, Plan
+from gateway.platforms.contract import AtOnce, Health, Plan
 from gateway.wire.call import Answer, Call
 
 from . import response
@@ -19,7 +19,7 @@ from .settings import HareSettings
 SETTINGS = HareSettings
 
 
-class Hare:
+class Hare(AtOnce):
     """One account."""
 
     owner = "hare"
@@ -42,18 +42,20 @@ class Hare:
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         body = translate(edit)
-        call = Call("submit", "POST", f"{self._base}/pictures", body, secrets=self._secrets, egress=self.egress)
+        call = Call(
+            "submit",
+            "POST",
+            f"{self._base}/pictures",
+            body,
+            secrets=self._secrets,
+            egress=self.egress,
+            pictures=frozenset({"drawing"}),
+            patience_s=60.0,
+        )
         return Plan(target, (call,) * edit.n, megapixels=1.0)
 
     def read_submit(self, plan: Plan, answer: Answer) -> Outcome:
         return response.read(answer)
-
-    def poll(self, ticket: Ticket) -> Call:
-        """Never needed; a task of a hare's has ended before anybody can ask."""
-        return Call("poll", "GET", f"{self._base}/pictures", secrets=self._secrets, egress=self.egress)
-
-    def read_poll(self, ticket: Ticket, answer: Answer) -> Outcome:
-        return Unsure("hares have no tasks", missing=True)
 
     def probe(self) -> Call:
         return Call("probe", "GET", f"{self._base}/me", secrets=self._secrets, egress=self.egress)
