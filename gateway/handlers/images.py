@@ -69,7 +69,8 @@ class Images:
             return await self.relay.pass_on(request, relays[0])
         key = idempotency_key(request)
         told.platform, told.model = candidates[0].platform, candidates[0].model or "-"
-        if not relays:
+        if not relays and key is None and not is_resend(request):
+            # A repetition may find its job, however things stand now.
             self._admit(request, candidates)
         told.steps["admit"] = self.clock.now() - began
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
+import pytest
 
 from gateway.emulator.server import Emulator
 from gateway.jobs.breaker import State
 from tests.conftest import StartGateway
-from tests.fakes.customer import Customer, until
+from tests.fakes.customer import RESEND, Customer, until
 from tests.fakes.raw import exchange
 
 # Longer than a test takes.
@@ -49,6 +50,24 @@ async def test_an_empty_account(bfl: Emulator, start_gateway: StartGateway, clie
     assert len((await customer.edit("make it red")).pictures) == 1
     assert customer.metric("breaker_state", platform="bfl") == State.CLOSED
     await customer.leave(running)
+
+
+@pytest.mark.parametrize("headers", [RESEND, {"Idempotency-Key": "k-1"}], ids=["resend", "key"])
+async def test_who_comes_back_for_a_paid_job(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, headers: dict[str, str]
+) -> None:
+    """An open breaker keeps nobody from what was paid before it opened; a new job under a new key it does."""
+    customer = Customer(await start_gateway(bfl, jobs={"breaker": OPEN}), client)
+    bfl.script("poll_status", times=20)
+    first = customer.begin("make it blue", headers=headers)
+    await until(lambda: bfl.counts.accepted == 1)
+    await customer.leave(first)
+    bfl.script("submit_402")
+    assert (await customer.edit("make it red")).status == 503
+    assert len((await customer.edit("make it blue", headers=headers)).pictures) == 1
+    refused = await customer.edit("make it green", headers={"Idempotency-Key": "k-2"})
+    assert refused.refusal == (503, "platform_unavailable", "true")
+    assert bfl.counts.accepted == 1
 
 
 async def test_what_clients_ask_opens_nothing(
