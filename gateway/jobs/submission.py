@@ -63,7 +63,7 @@ class Submission:
         self._tools, self._job, self._charge, self._index, self._owner = tools, job, charge, index, owner
         self._platform, self._plan = order.platform, order.plan
         spare_s = min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
-        self._deadline = min(order.submit_by, order.deadline - spare_s)
+        self._late, self._submit_by = order.deadline - spare_s, order.submit_by
         self._id = f"{job.record.id}/{index}"
         self._labels = (order.platform.name, job.record.model)
         self._slot = Slot(tools, order, job, self._id)
@@ -183,17 +183,20 @@ class Submission:
         return sent, outcome
 
     async def _turn(self) -> None:
-        if self._slot.held:
-            return
-        clock = self._tools.clock
-        await self._breaker.until_decided(self._job.record.id)
-        self._breaker.check()
-        try:
-            waiting = clock.within(self._deadline - clock.now(), self._slot.take(first=self._written))
-            await self._step("queue", waiting)
-        except TimeoutError:
-            busy = PlatformBusy if self._written else QueueFull
-            raise busy("No slot became free in time; nothing was charged. Try again later.", retry_after_s=30) from None
+        clock, first = self._tools.clock, self._written
+        while not self._slot.held:
+            await self._breaker.until_decided(self._job.record.id)
+            self._breaker.check()
+            limit = self._deadline
+            try:
+                await self._step("queue", clock.within(limit - clock.now(), self._slot.take(first=first)))
+            except TimeoutError:
+                if limit < self._deadline:  # meanwhile the platform has taken a sibling
+                    first = True
+                    continue
+                busy = PlatformBusy if self._written else QueueFull
+                text = "No slot became free in time; nothing was charged. Try again later."
+                raise busy(text, retry_after_s=30) from None
 
     async def _intend(self) -> None:
         """Before the first byte: from here on the job goes on without its client."""
@@ -252,6 +255,11 @@ class Submission:
         finally:
             seconds = self._job.step_ends(self._index, word, self._tools.clock.now())
             self._tools.metrics.step_duration(word, *self._labels).observe(seconds)
+
+    @property
+    def _deadline(self) -> float:
+        """Another platform may be tried for as long as no sibling may have been taken by this one."""
+        return self._late if self._job.intended else min(self._submit_by, self._late)
 
     def _overdue(self) -> bool:
         return self._tools.clock.now() >= self._deadline

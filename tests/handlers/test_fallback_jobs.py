@@ -52,6 +52,16 @@ async def test_some_of_several_pictures(office: Office) -> None:
     assert customer.openai.seen == []
 
 
+async def test_what_was_begun_is_finished_there(office: Office) -> None:
+    """One slot, three pictures, each longer than the patience: two wait for the account that has taken the first."""
+    customer = await office(platforms={"bfl": {"max_active_tasks": 1}}, jobs={**PATIENCE, "patience": 4})
+    customer.bfl.script("poll_status", times=4)
+    reply = await customer.edit("make it blue", n=3)
+    assert len(reply.pictures) == 3
+    assert customer.accepted == (3, 0)
+    assert "x-gateway-attempts" not in reply.headers
+
+
 async def test_an_edit_in_json(office: Office) -> None:
     """To the next account as a job, to the relay as JSON with its own model, every other byte as it came."""
     customer = await office()
