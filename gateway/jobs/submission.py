@@ -17,19 +17,16 @@ from gateway.domain.blob import Blob
 from gateway.domain.errors import (
     AnswerLost,
     GatewayError,
-    Moderated,
     Paid,
     PlatformBusy,
-    PlatformError,
     PlatformOutOfCredits,
     PlatformUnreachable,
     QueueFull,
-    ResultLost,
-    TaskLost,
 )
 from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Working
 from gateway.jobs.charge import Charge
 from gateway.jobs.collect import collect
+from gateway.jobs.ending import end_of, terminal
 from gateway.jobs.job import Job, Order, broken
 from gateway.jobs.poll import Polling
 from gateway.jobs.slot import Slot
@@ -212,29 +209,14 @@ class Submission:
     # Ends.
 
     def _terminal(self, outcome: Outcome) -> Finished:
-        match outcome:
-            case Finished():
-                return outcome
-            case Refused(stage, reasons):
-                self._tools.metrics.moderated(*self._labels, stage.value).inc()
-                raise Moderated(
-                    "Your request was rejected by the safety system of the platform. Change the prompt or the picture.",
-                    stage=stage.value,
-                    categories=reasons,
-                )
-            case Failed(error):
-                raise error
-        raise PlatformError("The platform answered out of order.", paid=Paid.MAYBE, detail=repr(outcome))
+        if isinstance(outcome, Refused):
+            self._tools.metrics.moderated(*self._labels, outcome.stage.value).inc()
+        return terminal(outcome)
 
     async def _failed(self, error: GatewayError) -> None:
         if not self._written:
             return
-        if error.paid is Paid.NO:
-            state = State.FAILED if isinstance(error, Moderated) else State.NOT_ACCEPTED
-        elif not self._taken:
-            state = State.UNKNOWN
-        else:
-            state = State.LOST if isinstance(error, ResultLost | TaskLost) else State.FAILED
+        state = end_of(error, taken=self._taken)
         if error.paid is not Paid.NO:
             # The client may be gone, and money without a picture is the operator's business in any case.
             log.warning("paid in vain", job=self._id, code=error.code, paid=error.paid.value, detail=error.detail)
