@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     PlatformSettings = Account
 else:
     _each = tuple(map(registry.settings, registry.kinds()))
+    # `|` takes no tuple.
     PlatformSettings = Annotated[Union[_each], Field(discriminator="kind"), AfterValidator(_trusting)]  # noqa: UP007
 
 
