@@ -62,8 +62,12 @@ def paid_once(asked: Asked, accepted: Mapping[str, int], relayed: Collection[str
 
 def answered(asked: Asked, behaviours: Sequence[str]) -> list[str]:
     """Every kind of client came, and nobody heard what it should not."""
-    missing = {name for name in behaviours if not any(name == who for who, _ in asked.answers)}
-    return asked.surprises[:20] + [f"no client ever did {name!r}" for name in sorted(missing)]
+    return asked.surprises[:20] + [f"no client ever did {name!r}" for name in sorted(missing(asked, behaviours))]
+
+
+def missing(asked: Asked, behaviours: Sequence[str]) -> set[str]:
+    """The kinds of clients that have not come yet."""
+    return set(behaviours) - {who for who, _ in asked.answers}
 
 
 def grows(name: str, values: Sequence[float], *, ratio: float, slack: float) -> list[str]:
