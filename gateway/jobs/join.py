@@ -29,14 +29,14 @@ def live(jobs: Iterable[Job], order: Order) -> tuple[Job, str] | None:
 
     Raises: KeyReused.
     """
-    mine = [job for job in jobs if job.record.caller == order.caller and not job.cancelled and not job.void]
+    mine = [job for job in jobs if job.record.caller == order.caller and not job.cancelled]
     if order.key is not None:
         for job in mine:
-            if job.record.key == order.key:
+            if job.record.key == order.key and not job.void:
                 _same(order, job.record)
                 return job, "key"
         return None
-    same = [job for job in mine if job.record.fingerprint == order.fingerprint]
+    same = [job for job in mine if job.record.fingerprint == order.fingerprint and not job.void]
     if orphan := next((job for job in same if not job.waiters), None):
         return orphan, "orphan"
     return (same[0], "resend") if same and order.resend else None
