@@ -23,6 +23,7 @@ from gateway.chain.gate import Crowding
 from gateway.chain.refusal import Complaints
 from gateway.domain.errors import TooLarge
 from gateway.handlers.body import Body, Pace, leave_expect
+from tests.fakes.receiver import listening
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -42,13 +43,8 @@ async def served(
     """The port of a bare application on our connections."""
     app = web.Application()
     app.router.add_route("*", path, handler, expect_handler=leave_expect)
-    run = runner(app, terms, lambda: crowding)
-    await run.setup()
-    await web.TCPSite(run, "127.0.0.1", 0).start()
-    try:
-        yield run.addresses[0][1]
-    finally:
-        await run.cleanup()
+    async with listening(runner(app, terms, lambda: crowding)) as port:
+        yield port
 
 
 async def exchange(port: int, sent: bytes, within: float = 3.0) -> bytes:

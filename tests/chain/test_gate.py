@@ -16,6 +16,7 @@ from gateway.chain.connection import Terms, runner
 from gateway.chain.gate import Crowd, Crowding, affordable
 from gateway.chain.settings import ClientSettings
 from tests.fakes.raw import parse
+from tests.fakes.receiver import listening
 
 TERMS = Terms(shutdown_s=0.1, new_id=lambda: "req_test")
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -29,13 +30,8 @@ async def served(crowding: Callable[[], Crowding]) -> AsyncIterator[int]:
         return web.Response(text="ok")
 
     app.router.add_get("/", ok)
-    run = runner(app, TERMS, crowding)
-    await run.setup()
-    await web.TCPSite(run, "127.0.0.1", 0).start()
-    try:
-        yield run.addresses[0][1]
-    finally:
-        await run.cleanup()
+    async with listening(runner(app, TERMS, crowding)) as port:
+        yield port
 
 
 class Client:

@@ -19,7 +19,13 @@ async def receiving(serve: Callable[[web.Request], Awaitable[web.StreamResponse]
     """Its port. `serve` handles POST /v1/images/edits, under the gateway's own connection rules."""
     app = web.Application()
     app.router.add_post("/v1/images/edits", serve, expect_handler=leave_expect)
-    run = runner(app, Terms(linger_s=0.3, shutdown_s=0.1))
+    async with listening(runner(app, Terms(linger_s=0.3, shutdown_s=0.1))) as port:
+        yield port
+
+
+@asynccontextmanager
+async def listening(run: web.ServerRunner | web.AppRunner) -> AsyncIterator[int]:
+    """The port on which it listens meanwhile."""
     await run.setup()
     await web.TCPSite(run, "127.0.0.1", 0).start()
     try:
