@@ -43,9 +43,7 @@ from gateway.jobs.paces import Paces
 from gateway.jobs.queue import Queue
 from gateway.jobs.supervisor import Supervisor
 from gateway.jobs.tools import Tools
-from gateway.stores.ledger import MemoryLedger
-from gateway.stores.limits import MemoryLimits
-from gateway.stores.results import SpoolResults
+from gateway.stores.choice import InMemory, OnDisk, Stores
 from gateway.stores.slots import MemorySlots
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
@@ -83,15 +81,8 @@ class Gateway:
         self.snapshot = snapshot(config)
         self.spool = Spool(config.memory, config.state_dir / "spool", self._meter)
         self.metrics.memory_budget("limit").set(config.memory.budget)
-        self.results = SpoolResults(
-            now=clock.now,
-            wall=clock.wall,
-            new_ref=new_id,
-            secret=secrets.token_bytes(32),
-            retention_s=config.results.retention,
-            spare_s=join.DELIVERED_S,
-        )
-        self.spool.make_room = self.results.make_room
+        self.stores = self._remembering(new_id)
+        self.results, self.limits = self.stores.results, self.stores.limits
         self.session = Session(self.spool)
         self.download = Download(self.spool)
         self.imaging = Imaging(config.imaging)
@@ -107,7 +98,6 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
-        self.limits = MemoryLimits(clock.now, clock.wall)
         self.breakers = Breakers(config.jobs.breaker, clock.now, self._watch)
         self.accounts = Accounts(lambda: self.snapshot.platforms.values(), self.session, self.metrics, clock, chance)
         self.supervisor = Supervisor(
@@ -116,7 +106,7 @@ class Gateway:
                 download=self.download,
                 queue=self.queue,
                 breakers=self.breakers,
-                ledger=MemoryLedger(clock.now),
+                ledger=self.stores.ledger,
                 limits=self.limits,
                 results=self.results,
                 metrics=self.metrics,
@@ -125,11 +115,13 @@ class Gateway:
                 paces=Paces(),
                 job_max_age_s=config.jobs.job_max_age,
                 empty=self.accounts.doubt,
+                able=self.stores.able,
             ),
             new_id=lambda: f"job_{new_id()}",
-            owner=1,
-            retention_s=config.results.retention,
+            owner=lambda: self.stores.owner,
+            retention_s=self.stores.retention_s,
             crashed=lambda error: log.error("submission crashed", exc_info=error),
+            lasting=self.stores.lasting,
         )
         self.door = Doorkeeping.of(config.auth, config.clients, config.signature, prefix=config.route_prefix)
         self.public = chained(
@@ -153,9 +145,13 @@ class Gateway:
     async def __aenter__(self) -> Gateway:
         self.metrics.tasks.set_function(partial(_tasks, asyncio.get_running_loop()))
         try:
-            for resource in (self.spool, self.session, self.download, self.relay, self.imaging):
+            await self._stack.enter_async_context(self.spool)
+            await self.stores.open()
+            self._stack.push_async_callback(self.stores.close)
+            for resource in (self.session, self.download, self.relay, self.imaging):
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
+            await self.supervisor.recover(self.snapshot.platforms)
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
             self._stack.push_async_callback(_stop, asyncio.create_task(self.accounts.watch(), name="accounts"))
             self.admin_url = await self._listen(self.admin, self.config.admin, lambda: Crowding(affordable()))
@@ -196,12 +192,37 @@ class Gateway:
 
     def wrong(self) -> Mapping[str, str]:
         """Why no work is wanted just now; empty when it is."""
-        return {"draining": "the gateway is shutting down"} if self.supervisor.draining else {}
+        draining = {"draining": "the gateway is shutting down"} if self.supervisor.draining else {}
+        return draining | ({"ledger": why} if (why := self.stores.wrong) is not None else {})
+
+    def _remembering(self, new_id: Callable[[], str]) -> Stores:
+        config, clock, metrics = self.config, self._clock, self.metrics
+        if config.ledger == "none":
+            self.metrics.ledger_writable.set(1)
+            return InMemory(
+                self.spool,
+                config.results,
+                now=clock.now,
+                wall=clock.wall,
+                new_ref=new_id,
+                spare_s=join.DELIVERED_S,
+            )
+        stores = OnDisk(
+            config.state_dir,
+            self.spool,
+            config.results,
+            now=clock.now,
+            wall=clock.wall,
+            took=metrics.ledger_commit_duration.observe,
+            held=metrics.results_bytes.set,
+        )
+        metrics.ledger_writable.set_function(lambda: stores.wrong is None)
+        return stores
 
     # Paths.
 
     def _paths(self, app: web.Application) -> None:
-        config, prefix = self.config, self.config.route_prefix
+        prefix = self.config.route_prefix
         relay = RelayHandler(
             relay=self.relay,
             spool=self.spool,
@@ -216,7 +237,7 @@ class Gateway:
             metrics=self.metrics,
             clock=self._clock,
             prefix=prefix,
-            link_s=config.results.retention,
+            link_s=self.stores.retention_s,
         )
 
         def images(purpose: Purpose) -> Handler:
@@ -274,7 +295,7 @@ class Gateway:
             await self._clock.sleep(SWEEP_EVERY_S)
             try:
                 await self.supervisor.sweep()
-                self.results.sweep()
+                await self.stores.sweep(lambda job: self.supervisor.live(job) is not None)
             except Exception:
                 log.exception("sweep failed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -94,6 +94,10 @@ class Config(Settings):
     results: ResultSettings = Field(default_factory=ResultSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     errors: ErrorSettings = Field(default_factory=ErrorSettings)
+    ledger: Literal["sqlite", "none"] = Field(
+        default="sqlite",
+        description="Where paid jobs are remembered; with none a restart loses what runs, and what was not fetched yet",
+    )
     state_dir: Path = Field(default_factory=state_dir, description="Where files live; private to the gateway")
 
     @model_validator(mode="after")

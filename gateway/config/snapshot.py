@@ -14,7 +14,7 @@ from gateway.platforms.openai import OpenAi
 from gateway.routing.rules import Rules
 
 # What is opened or laid out once, at the start.
-FIXED: Final = ("listen", "admin", "route_prefix", "state_dir", "memory", "results", "imaging")
+FIXED: Final = ("listen", "admin", "route_prefix", "state_dir", "ledger", "memory", "results", "imaging")
 FIXED_JOBS: Final = ("job_max_age", "queue_limit", "drain")
 
 

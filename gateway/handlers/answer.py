@@ -55,13 +55,13 @@ class Answerer:
                 raise _overdue(handle) from None
         finally:
             told.steps |= job.steps(self.clock.now())
-        pictures, errors = self._pictures(request, handle, job.results)
+        pictures, errors = await self._pictures(request, handle, job.results)
         try:
             if not pictures:
                 raise worst(errors)
             notes = self._notes(handle, len(pictures))
             started = self.clock.now()
-            body = reply.write(pictures, created=int(self.clock.wall()))
+            body = reply.write(pictures, created=int(handle.job.record.created))
             response = await respond.whole(request, body, self._headers(handle, notes))
             told.steps["reply"] = self.clock.now() - started
         finally:
@@ -126,12 +126,12 @@ class Answerer:
                     break
                 if found is None:
                     break
-                pictures, faults = self._pictures(request, handle, [found[1]])
+                pictures, faults = await self._pictures(request, handle, [found[1]])
                 errors += faults
                 for picture in pictures:
                     try:
                         kind = handle.job.record.reply.kind
-                        body = reply.completed(picture, created=int(self.clock.wall()), kind=kind)
+                        body = reply.completed(picture, created=int(handle.job.record.created), kind=kind)
                         await respond.pour(response, events.event(str(body.fields["type"]), body), timer)
                     finally:
                         picture.blob.release()
@@ -153,7 +153,7 @@ class Answerer:
             await response.write(events.failure(fault, code))
         return handle.job.finished
 
-    def _pictures(
+    async def _pictures(
         self, request: web.Request, handle: JobHandle, results: Sequence[Result | None]
     ) -> tuple[list[reply.Picture], list[GatewayError]]:
         pictures: list[reply.Picture] = []
@@ -163,12 +163,13 @@ class Answerer:
             if isinstance(result, GatewayError):
                 errors.append(result)
             elif isinstance(result, Made):
-                blob = self.results.open(result.ref)
+                blob = await self.results.open(result.ref)
                 if blob is None:
                     text = "The picture was made, but is no longer kept. Send the request again."
                     errors.append(ResultLost(text, paid=Paid.YES))
                     continue
-                expires = int(self.clock.wall() + self.link_s)
+                # From the job, not from now: a repetition gets the same bytes.
+                expires = int(handle.job.record.created + self.link_s)
                 url = self._base(request) + self.results.link(result.ref, expires) if links else None
                 pictures.append(reply.Picture(blob, url))
         return pictures, errors

@@ -30,7 +30,8 @@ from gateway.jobs.clock import Clock
 from gateway.jobs.fallback import next_may_try
 from gateway.jobs.fingerprint import fingerprint
 from gateway.jobs.handle import JobHandle
-from gateway.jobs.job import Order, worst
+from gateway.jobs.job import worst
+from gateway.jobs.order import Order
 from gateway.jobs.supervisor import Supervisor
 from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose

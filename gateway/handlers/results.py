@@ -27,7 +27,7 @@ class ResultsHandler:
         """
         ref, query = request.match_info["ref"], request.query
         good = self.results.check(ref, query.get("expires", ""), query.get("signature", ""))
-        blob = self.results.open(ref) if good else None
+        blob = await self.results.open(ref) if good else None
         if blob is None:
             raise NotFound("This link is not valid, or no longer. Send the request again for a new one.")
         try:

@@ -7,15 +7,16 @@ the vendor said it cost, else at the price list's estimate; what was certainly n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 
+from gateway.domain.caller import Caller
 from gateway.domain.errors import GatewayError, LimitReached
 from gateway.domain.window import Window
 from gateway.jobs.fallback import next_may_try
-from gateway.jobs.job import Order
 from gateway.jobs.tools import Tools
+from gateway.platforms.contract import Platform
 from gateway.stores.contract import Usage
 
 # A submission costs less on every price list: a vendor that tells more, or less than nothing, has told no price.
@@ -25,22 +26,30 @@ log = structlog.get_logger("gateway.jobs")
 
 
 class Charge:
-    """One job's. `job` is its id; the submissions' reservations are `job/index`."""
+    """
+    One job's. `job` is its id, `open` the indexes of its submissions, whose reservations are `job/index`; `credits` is
+    what one of them costs by the price list, None when nobody knows.
+    """
 
-    def __init__(self, tools: Tools, order: Order, job: str) -> None:
-        self._tools, self._order, self._job = tools, order, job
-        self._open = set(range(len(order.plan.calls)))
+    def __init__(
+        self, tools: Tools, platform: Platform, model: str, job: str, open: Iterable[int], credits: float | None = None
+    ) -> None:
+        self._tools, self._platform, self._model, self._job = tools, platform, model, job
+        self._open, self._credits = set(open), credits
         self._moot = True
 
-    async def reserve(self) -> Mapping[str, Window]:
-        """How the limits stand that are touched. Raises: LimitReached, SpendReached; nothing is counted then."""
-        plan, count = self._order.plan, len(self._open)
-        credits = plan.credits or 0.0
-        each = Usage(credits=credits, cents=credits * self._order.platform.cents_per_credit)
-        whole = Usage(images=count, megapixels=plan.megapixels * count, jobs=1)
-        usages = {self._job: whole} | {self._name(index): each for index in range(count)}
+    async def reserve(self, who: Caller, megapixels: float) -> Mapping[str, Window]:
+        """
+        How the limits stand that are touched; `megapixels` are those of one submission.
+
+        Raises: LimitReached, SpendReached; nothing is counted then.
+        """
+        count, credits = len(self._open), self._credits or 0.0
+        each = Usage(credits=credits, cents=credits * self._platform.cents_per_credit)
+        whole = Usage(images=count, megapixels=megapixels * count, jobs=1)
+        usages = {self._job: whole} | {self._name(index): each for index in sorted(self._open)}
         try:
-            return await self._tools.limits.reserve_all(self._order.who, usages)
+            return await self._tools.limits.reserve_all(who, usages)
         except LimitReached as refusal:
             self._tools.metrics.limited(refusal.limit).inc()
             raise
@@ -73,11 +82,15 @@ class Charge:
             await self.end(index, None, charged=False, cost=None)
 
     async def _settle(self, index: int, cost: float | None) -> None:
-        platform, model = self._order.platform, self._order.plan.target.model
-        known = cost is not None and 0.0 <= cost <= MOST_CREDITS
-        credits = (cost if known else self._order.plan.credits) or 0.0
-        self._tools.metrics.spent_credits(platform.name, model).inc(credits)
-        await self._tools.limits.settle(self._name(index), credits, credits * platform.cents_per_credit)
+        limits, name = self._tools.limits, self._name(index)
+        if cost is None or not 0.0 <= cost <= MOST_CREDITS:
+            cost = self._credits
+        self._tools.metrics.spent_credits(self._platform.name, self._model).inc(cost or 0.0)
+        if cost is None:
+            # After a restart the reservation alone knows the price list's word.
+            await limits.settle_as_reserved(name)
+        else:
+            await limits.settle(name, cost, cost * self._platform.cents_per_credit)
 
     def _name(self, index: int) -> str:
         return f"{self._job}/{index}"

@@ -31,7 +31,13 @@ async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finis
     started, tries, spoiled = tools.clock.now(), 0, 0
     while True:
         try:
-            return await tools.results.put(await _fetch(tools, platform, finished.results[0]))
+            blob = await _fetch(tools, platform, finished.results[0])
+            try:
+                return await tools.results.put(blob)
+            except BaseException:
+                if blob is not finished.results[0]:
+                    blob.release()
+                raise
         except (FetchFailed, GatewayError) as error:
             tries += 1
             spoiled += isinstance(error, FetchFailed) and error.status == 200

@@ -3,45 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from math import inf
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from gateway.domain.blob import Blob
-from gateway.domain.caller import Caller
-from gateway.domain.errors import GatewayError, InternalError, Moderated, Paid, QueueFull, ShuttingDown
-from gateway.platforms.contract import Plan, Platform
-from gateway.stores.contract import Found, JobRecord, Made, ReplySpec
+from gateway.domain.errors import GatewayError, HandedOver, InternalError, Moderated, Paid, QueueFull, ShuttingDown
+from gateway.stores.contract import Found, JobRecord, Made
 
 Result = Made | GatewayError
 Work = Callable[[], Awaitable[Made]]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """
-    A request ready to be worked.
-
-    `caller` is the id of `who` asks. `key` is its Idempotency-Key, `resend` whether it declares itself a repetition.
-    `began` is when it arrived, `deadline` when it is to be answered, `submit_by` until when its submissions may wait to
-    be taken, if that is earlier; all monotonic.
-
-    `inputs` are blobs of which the supervisor takes over one hold each, and releases it once: as soon as they are not
-    needed, also when it refuses the order. Who may order again, elsewhere, holds them once more for each order.
-    """
-
-    caller: str
-    who: Caller
-    fingerprint: str
-    key: str | None
-    resend: bool
-    platform: Platform
-    plan: Plan
-    reply: ReplySpec
-    inputs: Sequence[Blob]
-    began: float
-    deadline: float
-    submit_by: float = inf
 
 
 class Job:
@@ -49,31 +18,36 @@ class Job:
     State of a job while somebody may ask for it; owned by the supervisor.
 
     `results` fill in as submissions end. `waiters` is how many requests want the answer; `delivered` when one has it
-    all; `cancelled` when it is about to end without a result.
+    all; `cancelled` when it is about to end without a result, `handed_over` when another process will have it.
     """
 
     def __init__(self, record: JobRecord, inputs: Sequence[Blob] = ()) -> None:
         self.record = record
         self.results: list[Result | None] = [None] * record.n
         self.waiters = 0
-        self.delivered = self.cancelled = False
+        self.delivered = self.cancelled = self.handed_over = False
         self._steps: dict[str, float] = {}
         self._open_steps: dict[tuple[int, str], float] = {}
         self._inputs = tuple(inputs)
         self._needed = set(range(record.n))
         self._at_stake: set[int] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._sending: set[int] = set()
         self._accepted = asyncio.Event()
         self._changed = asyncio.Event()
 
     @classmethod
-    def over(cls, found: Found) -> Job:
-        """A job that has ended, from its ledger rows. A submission without a row was never intended."""
+    def of(cls, found: Found) -> Job:
+        """A job of before, from its ledger rows. A submission without a row was never intended."""
         job = cls(found.job)
         for index in range(found.job.n):
-            row = found.rows.get(index)
-            result = row and (row.error or row.made)
-            job.results[index] = result or QueueFull("This picture was never submitted; nothing was charged for it.")
+            if index not in found.open:
+                row = found.rows.get(index)
+                result = row and (row.error or row.made)
+                job.results[index] = result or QueueFull(
+                    "This picture was never submitted; nothing was charged for it."
+                )
+        job._needed.clear()
         job._at_stake = set(found.rows)
         job._accepted.set()
         return job
@@ -100,16 +74,16 @@ class Job:
         """What an answer given now has to say about money."""
         return Paid.MAYBE if self.intended else Paid.NO
 
-    def begin(self, works: Sequence[Work], crashed: Callable[[Exception], None]) -> None:
-        """Start every submission; `crashed` is told of bugs."""
-        self._tasks = [
-            asyncio.create_task(self._one(index, work, crashed), name=f"{self.record.id}/{index}")
-            for index, work in enumerate(works)
-        ]
+    def begin(self, works: Mapping[int, Work], crashed: Callable[[Exception], None]) -> None:
+        """Start the submissions that are not over, by index; `crashed` is told of bugs."""
+        self._tasks = {
+            index: asyncio.create_task(self._one(index, work, crashed), name=f"{self.record.id}/{index}")
+            for index, work in works.items()
+        }
 
     async def until_over(self) -> None:
         """Return when every submission has ended, however it did."""
-        await asyncio.wait(self._tasks)
+        await asyncio.wait(self._tasks.values())
         for index, result in enumerate(self.results):
             if result is None:  # cancelled before its first step
                 self._end(index, self._cut())
@@ -117,8 +91,17 @@ class Job:
 
     def cancel(self) -> None:
         self.cancelled = True
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
+
+    def hand_over(self) -> None:
+        """
+        End here, for another process to go on by the ledger. What is being sent just now is let go once the answer is
+        written down: without it nobody could go on.
+        """
+        self.cancelled = self.handed_over = True
+        for index in self._tasks.keys() - self._sending:
+            self._tasks[index].cancel()
 
     def cancel_if_free(self) -> None:
         """End a job that nobody waits for, if that costs nothing."""
@@ -139,6 +122,16 @@ class Job:
         """The vendor has certainly not taken this submission, so far."""
         self._at_stake.discard(index)
         self.cancel_if_free()
+
+    def sends(self, index: int) -> None:
+        """From here until `sent` the vendor's answer is on its way."""
+        self._sending.add(index)
+
+    def sent(self, index: int) -> None:
+        """There is an answer and it is written down, or none will come."""
+        self._sending.discard(index)
+        if self.handed_over and index in self._tasks:
+            self._tasks[index].cancel()
 
     def accepted(self, index: int) -> None:
         """The vendor has taken this submission; with the last one the upload is no longer needed."""
@@ -216,7 +209,10 @@ class Job:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    def _cut(self) -> ShuttingDown:
+    def _cut(self) -> GatewayError:
+        if self.intended and self.handed_over:
+            text = "The gateway shuts down and the job goes on in the next process: send the same request again."
+            return HandedOver(text, paid=Paid.MAYBE)
         if self.intended:
             text = "The gateway shut down while the job ran. It may have been charged, and is not sent again by itself."
             return ShuttingDown(text, paid=Paid.MAYBE)

@@ -7,10 +7,11 @@ for and that was not delivered; a declared resend joins in any case. Two intende
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 
-from gateway.domain.errors import KeyReused, Paid
-from gateway.jobs.job import Job, Order
+from gateway.domain.errors import KeyReused, Paid, PlatformUnavailable
+from gateway.jobs.job import Job
+from gateway.jobs.order import Order
 from gateway.stores.contract import Found, JobRecord, State
 
 # What may have been paid in vain is not paid again by a client that repeats any 5xx, nor by a person who tries again:
@@ -42,38 +43,28 @@ def live(jobs: Iterable[Job], order: Order) -> tuple[Job, str] | None:
     return (same[0], "resend") if same and order.resend else None
 
 
-def ended(
-    jobs: Iterable[Found], order: Order, here_s: float, kept: Callable[[Found], bool]
-) -> tuple[Found, str] | None:
+def ended(jobs: Iterable[Found], order: Order, here_s: float) -> Iterator[tuple[Found, str]]:
     """
-    The same among jobs that are over, newest first.
+    The same among jobs that are over, newest first: the first of them whose pictures still exist is the one.
 
-    `here_s` is how long ago the request began to arrive, in seconds; `kept` tells whether a job's pictures exist.
+    `here_s` is how long ago the request began to arrive, in seconds.
 
-    Raises: KeyReused.
+    Raises: KeyReused; PlatformUnavailable for one that nobody can see to its end now.
     """
     for found in jobs:
-        if not found.over or unpaid(found):
+        if found.open and (order.key is not None or order.resend):
+            raise PlatformUnavailable(
+                f"The job of this request runs at {found.job.platform}/{found.job.model}, which this gateway is not "
+                "configured for now. Put it back and restart the gateway within the hour; nothing is paid twice.",
+                paid=Paid.MAYBE,
+            )
+        if not found.over or found.unpaid:
             continue
         if order.key is not None:
             _same(order, found.job)
-            if kept(found):
-                return found, "key"
-        elif _answers(found, here_s, resend=order.resend) and kept(found):
-            return found, "resend" if order.resend else "orphan"
-    return None
-
-
-def unpaid(found: Found) -> bool:
-    """True when nothing was made and nothing can have been charged: as if it had never been."""
-    return all(row.state is State.NOT_ACCEPTED for row in found.rows.values())
-
-
-def forgettable(found: Found, retention_s: float) -> bool:
-    """True when no request can be answered with this job any more."""
-    if found.job.key is None and found.delivered:
-        return found.age > DELIVERED_S
-    return found.age > (0 if unpaid(found) else retention_s)
+            yield found, "key"
+        elif _answers(found, here_s, resend=order.resend):
+            yield found, "resend" if order.resend else "orphan"
 
 
 def _answers(found: Found, here_s: float, *, resend: bool) -> bool:

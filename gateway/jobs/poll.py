@@ -30,12 +30,21 @@ class Polling:
 
     Args:
         parked: called once, when the task is older than the maximum age and is asked after sparsely from then on.
+        age_s: how old the task is already, when another process has begun it.
     """
 
-    def __init__(self, tools: Tools, platform: Platform, ticket: Ticket, parked: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        platform: Platform,
+        ticket: Ticket,
+        parked: Callable[[], Awaitable[None]],
+        age_s: float = 0.0,
+    ) -> None:
         self._tools, self._platform, self._ticket, self._park = tools, platform, ticket, parked
         self._pace = tools.paces(platform, ticket.model)
-        self._started = tools.clock.now()
+        self._started = tools.clock.now() - age_s
+        self._resumed = age_s > 0.0
         self._working_s = 0.0
         self._bad = 0
         self._rest_s = 0.0
@@ -66,6 +75,8 @@ class Polling:
     def _wait_s(self, age: float, polls: int) -> float:
         if self._parked:
             return PARKED_EVERY_S
+        if self._resumed and not polls:
+            return 0.0
         if self._bad:
             longest = min(DOUBT_LONGEST_S, DOUBT_S * 2 ** min(self._bad, 5))
             return max(self._rest_s, self._tools.jitter(longest))
@@ -101,8 +112,8 @@ class Polling:
 
     def _learn(self) -> None:
         age = self._age()
-        # Behind bad answers or sparse questions the end was seen late, which says nothing about the model.
-        if not self._bad and not self._parked:
+        # Behind bad answers, sparse questions or a restart the end was seen late, which says nothing about the model.
+        if not self._bad and not self._parked and not self._resumed:
             self._pace.observe(self._working_s, age)
         self._tools.metrics.poll_lag(self._platform.name, self._ticket.model).observe(age - self._working_s)
 

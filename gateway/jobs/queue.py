@@ -136,6 +136,11 @@ class Queue:
                 self._depth(account, len(lane.line))
             raise
 
+    async def adopt(self, account: str, model: str, submission: str) -> None:
+        """A task that another process has begun runs on: it takes up a slot, also past the ceilings."""
+        self._lanes[account].running[submission] = model
+        await self._slots.adopt(account, model, submission)
+
     def release(self, account: str, submission: str) -> None:
         """The submission's task has ended."""
         lane = self._lanes[account]

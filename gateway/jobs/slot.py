@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from gateway.jobs.job import Job, Order
+from gateway.domain.caller import Caller
 from gateway.jobs.tools import Tools
+from gateway.platforms.contract import Platform
 
 
 class Slot:
-    """`id` is the submission's."""
+    """`id` is the submission's, `who` its caller."""
 
-    def __init__(self, tools: Tools, order: Order, job: Job, id: str) -> None:
-        self._tools, self._account, self._id = tools, order.platform.account, id
-        self._model, self._who = job.record.model, order.who
-        self._active = tools.metrics.submissions_active(order.platform.name, job.record.model)
+    def __init__(self, tools: Tools, platform: Platform, model: str, id: str, who: Caller) -> None:
+        self._tools, self._account, self._id = tools, platform.account, id
+        self._model, self._who = model, who
+        self._active = tools.metrics.submissions_active(platform.name, model)
         self.held = False
+
+    async def adopt(self) -> None:
+        """The task runs already: it has its slot, whatever the ceilings say."""
+        await self._tools.queue.adopt(self._account, self._model, self._id)
+        self.held = True
+        self._active.inc()
 
     async def take(self, *, first: bool) -> None:
         """

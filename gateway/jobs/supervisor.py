@@ -18,19 +18,25 @@ from gateway.domain.window import Window
 from gateway.jobs import admission, join
 from gateway.jobs.charge import Charge
 from gateway.jobs.handle import JobHandle as JobHandle
-from gateway.jobs.job import Job, Order
-from gateway.jobs.submission import Submission
+from gateway.jobs.job import Job
+from gateway.jobs.look_up import LookUp
+from gateway.jobs.order import Order
+from gateway.jobs.recovery import Recovery
+from gateway.jobs.submission import Submission, ordered
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
-from gateway.stores.contract import Found, JobRecord, Made, State
+from gateway.stores.contract import JobRecord, Made, State
+
+# What is being sent at the end is answered within seconds; a submission whose answer nobody takes is paid in vain.
+SENDING_S = 20.0
 
 
 class Supervisor:
     """
     Args:
-        new_id: makes job ids.  owner: this process's fencing number in the ledger.
+        new_id: makes job ids.  owner: this process's fencing number in the ledger.  crashed: told of bugs, for the log.
         retention_s: how long answers to an Idempotency-Key and undelivered results are kept.
-        crashed: told of bugs, for the log.
+        lasting: the ledger outlives the process, so that another one can go on with what is left at the end.
     """
 
     def __init__(
@@ -38,15 +44,16 @@ class Supervisor:
         tools: Tools,
         *,
         new_id: Callable[[], str],
-        owner: int,
+        owner: Callable[[], int],
         retention_s: float,
         crashed: Callable[[Exception], None],
+        lasting: bool = False,
     ) -> None:
         self._tools, self._new_id, self._owner = tools, new_id, owner
-        self._retention_s, self._crashed = retention_s, crashed
+        self._retention_s, self._crashed, self._lasting = retention_s, crashed, lasting
         self._live: dict[str, Job] = {}
+        self._look_up = LookUp(tools, self._live)
         self._doors: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._put_down = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -72,8 +79,8 @@ class Supervisor:
         """
         try:
             while True:
-                before = self._put_down
-                if (found := await self._find(order)) is not None:
+                before = self._look_up.put_down
+                if (found := await self._look_up.find(order)) is not None:
                     break
                 # One at a time of each caller: who sends the same again meanwhile joins, and is counted once.
                 async with self._doors[order.caller]:
@@ -123,23 +130,43 @@ class Supervisor:
         """Forget a job that has ended and that nobody is being answered from."""
         if job.finished and not job.waiters and job.record.id in self._live:
             del self._live[job.record.id]
-            self._put_down += 1
+            self._look_up.put_down += 1
+
+    def live(self, job: str) -> Job | None:
+        """The job of this id while it runs or is being answered."""
+        return self._live.get(job)
+
+    async def recover(self, platforms: Mapping[str, Platform]) -> int:
+        """Go on with what the process before has begun; returns how many submissions that are. Before `start`."""
+
+        def begin(job: Job, submissions: Mapping[int, Submission]) -> None:
+            self._live[job.record.id] = job
+            self._run(job, submissions)
+
+        return await Recovery(self._tools, self._owner(), platforms, begin).run()
 
     async def sweep(self) -> None:
         """Forget what has passed its time, and count what is open."""
-        await self._tools.ledger.prune(
-            lambda found: found.job.id not in self._live and join.forgettable(found, self._retention_s)
-        )
+        await self._tools.ledger.prune(self._live.__contains__, self._retention_s)
         states = await self._tools.ledger.count()
         self._tools.metrics.jobs_unknown.set(states.get(State.UNKNOWN, 0))
         self._tools.metrics.jobs_parked.set(states.get(State.PARKED, 0))
 
     async def drain(self, limit_s: float) -> int:
-        """Take nothing new, let running jobs end within `limit_s` seconds; returns how many were left."""
+        """
+        Take nothing new, let running jobs end within `limit_s` seconds; returns how many were left.
+
+        Where the ledger lasts, those are let go once nothing is being sent any more: the next process has them.
+        """
         self._draining = True
         with suppress(TimeoutError):
             await self._tools.clock.within(limit_s, self._until_idle())
         left = [job for job in self._live.values() if not job.finished]
+        if self._lasting and left:
+            for job in left:
+                job.hand_over()
+            with suppress(TimeoutError):
+                await self._tools.clock.within(SENDING_S, self._until_idle())
         for job in left:
             job.cancel()
         await self._until_idle()
@@ -153,7 +180,7 @@ class Supervisor:
 
     def _alone(self, order: Order, before: int) -> bool:
         """True when no job has come or gone that the order might join, since `before` were put down."""
-        return before == self._put_down and join.live(self._live.values(), order) is None
+        return before == self._look_up.put_down and join.live(self._live.values(), order) is None
 
     async def _begin(self, order: Order, before: int) -> JobHandle | None:
         """A new job, or None when there is one to join after all. Raises: as `start`."""
@@ -162,11 +189,11 @@ class Supervisor:
         self.admit(order.platform, target.model, count, order.deadline - now, patience_s=order.submit_by - now)
         id = self._new_id()
         names = [f"{id}/{index}" for index in range(count)]
-        charge = Charge(self._tools, order, id)
+        charge = Charge(self._tools, order.platform, target.model, id, range(count), order.plan.credits)
         # In the line from here on, so that of many who come at once each sees those before.
         self._tools.queue.expect(account, target.model, names)
         try:
-            windows = await charge.reserve()
+            windows = await charge.reserve(order.who, order.plan.megapixels)
             if self._alone(order, before) and not self._draining:
                 return self._new(order, id, charge, windows)
         except BaseException:
@@ -195,10 +222,14 @@ class Supervisor:
         )
         job = self._live[id] = Job(record, order.inputs)
         handle = JobHandle(self, job, None, windows)
-        submissions = [Submission(self._tools, order, job, charge, index, self._owner) for index in range(count)]
-        job.begin([submission.run for submission in submissions], self._crashed)
-        self.own(self._see_through(job, submissions))
+        self._run(
+            job, {index: ordered(self._tools, order, job, charge, index, self._owner()) for index in range(count)}
+        )
         return handle
+
+    def _run(self, job: Job, submissions: Mapping[int, Submission]) -> None:
+        job.begin({index: submission.run for index, submission in submissions.items()}, self._crashed)
+        self.own(self._see_through(job, list(submissions.values())))
 
     async def _see_through(self, job: Job, submissions: Sequence[Submission]) -> None:
         await job.until_over()
@@ -217,27 +248,3 @@ class Supervisor:
                     await self._tools.results.keep(result.ref)
                 else:
                     self._tools.results.spare(result.ref)
-
-    # Joining.
-
-    async def _find(self, order: Order) -> tuple[Job, str] | None:
-        if (found := join.live(self._live.values(), order)) is not None:
-            return found
-        wanted = {"key": order.key} if order.key is not None else {"fingerprint": order.fingerprint}
-        rows = [
-            found for found in await self._tools.ledger.find(order.caller, **wanted) if found.job.id not in self._live
-        ]
-        if (over := join.ended(rows, order, self._tools.clock.now() - order.began, self._kept)) is None:
-            return None
-        job, how = Job.over(over[0]), over[1]
-        return self._live.setdefault(job.record.id, job), how
-
-    def _kept(self, found: Found) -> bool:
-        """True when every picture that was made is still there."""
-        for row in found.rows.values():
-            if row.made is not None:
-                blob = self._tools.results.open(row.made.ref)
-                if blob is None:
-                    return False
-                blob.release()
-        return True

@@ -21,7 +21,7 @@ from gateway.upstream.session import Answered, Sent, Session
 class Tools:
     """
     Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `empty` is called when a platform
-    says that an account has no credits left.
+    says that an account has no credits left; `able` raises the reason why nothing new can be remembered.
     """
 
     session: Session
@@ -37,6 +37,7 @@ class Tools:
     paces: Callable[[Platform, str], Pace]
     job_max_age_s: float
     empty: Callable[[], None] = lambda: None
+    able: Callable[[], None] = lambda: None
 
     def jitter(self, longest_s: float) -> float:
         """Between half of `longest_s` and all of it."""

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from blake3 import blake3
 
 from gateway.domain.size import Pixels
 from gateway.stores.files import drop, write_parts
-from gateway.stores.spool import Room, Spool, out_of_room
+from gateway.stores.spool import GATHER, PIECE, Room, Spool, out_of_room
 
-# A thread hop costs about 50 µs: files are written and read in pieces of this size.
-PIECE = 256 * 1024
 # What all uploads together may hold in memory on its way to files; past it they write smaller pieces.
 UNWRITTEN = 8 * 1024 * 1024
-# The same of what is read back from them.
-UNSENT = 16 * 1024 * 1024
-# What slow networks bring in a kilobyte at a time is kept and handed on in pieces of this size.
-GATHER = 64 * 1024
 
 
 class SpooledBlob:
@@ -80,19 +74,24 @@ class SpooledBlob:
             return
         descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC) if self._path else self._file
         assert descriptor is not None
-        self._spool.readers += 1
         try:
-            while start < stop:
-                # Each reader holds a piece for as long as its socket takes nothing: many readers hold small ones.
-                wanted = min(max(GATHER, min(PIECE, UNSENT // self._spool.readers)), stop - start)
-                offset = start
-                piece = await self._spool.in_thread(lambda: os.pread(descriptor, wanted, offset))  # noqa: B023 - runs before the next turn
-                if not piece:
-                    raise OSError("a spooled file is shorter than it was written")
+            async for piece in self._spool.read(descriptor, start, stop):
                 yield piece
-                start += len(piece)
         finally:
-            self._spool.readers -= 1
+            if self._path:
+                os.close(descriptor)
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """All bytes in order, of a file in pieces of `size`. Blocks. Raises: OSError."""
+        if self.in_memory:
+            yield from self._parts
+            return
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC) if self._path else self._file
+        assert descriptor is not None
+        try:
+            for start in range(0, self.length, size):
+                yield os.pread(descriptor, min(size, self.length - start), start)
+        finally:
             if self._path:
                 os.close(descriptor)
 

@@ -1,115 +1,37 @@
 """
 The contracts of all that is remembered. Async from the start, so that a database or a second process can stand behind.
-
-A submission is `(job id, index)`. Its row moves one way:
-INTENT → {NOT_ACCEPTED | UNKNOWN | SUBMITTED} → READY → STORED → DELIVERED, with the ends FAILED, PARKED and LOST.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.domain.blob import Blob
 from gateway.domain.caller import Caller
-from gateway.domain.edit import OutputFormat, ResponseFormat
 from gateway.domain.errors import GatewayError
-from gateway.domain.notes import Note
 from gateway.domain.outcome import Ticket
 from gateway.domain.window import Window as Window
-
-
-class State(StrEnum):
-    INTENT = "intent"
-    NOT_ACCEPTED = "not_accepted"
-    UNKNOWN = "unknown"
-    SUBMITTED = "submitted"
-    PARKED = "parked"
-    READY = "ready"
-    STORED = "stored"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class ReplySpec:
-    """Everything needed to answer later, also by another process. `kind` is the first word of its events' names."""
-
-    response_format: ResponseFormat
-    output_format: OutputFormat
-    notes: tuple[Note, ...]
-    kind: str = "image_edit"
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """
-    One job as it was asked. `created` is wall time in seconds; `key` is the client's Idempotency-Key;
-    `fingerprint` identifies the request's content, `caller` who asked.
-    """
-
-    id: str
-    caller: str
-    fingerprint: str
-    key: str | None
-    platform: str
-    model: str
-    n: int
-    reply: ReplySpec
-    created: float
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A picture that was made and stored: its reference in `Results`, and what the vendor told about it."""
-
-    ref: str
-    seed: int | None = None
-    cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row. `error` is set in NOT_ACCEPTED, UNKNOWN, FAILED and LOST; `made` from STORED on."""
-
-    state: State
-    owner: int
-    ticket: Ticket | None = None
-    made: Made | None = None
-    error: GatewayError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A job with its rows by index; `age` is how long ago the last of them changed, in seconds."""
-
-    job: JobRecord
-    rows: Mapping[int, Row] = field(default_factory=dict)
-    age: float = 0.0
-
-    @property
-    def over(self) -> bool:
-        """True when every submission that was ever intended has reached an end."""
-        ends = (State.STORED, State.DELIVERED, State.FAILED, State.UNKNOWN, State.NOT_ACCEPTED, State.LOST)
-        return bool(self.rows) and all(row.state in ends for row in self.rows.values())
-
-    @property
-    def delivered(self) -> bool:
-        return any(row.state is State.DELIVERED for row in self.rows.values())
-
-
-class Conflict(Exception):
-    """The row is not in a state from which this step may follow, or belongs to another owner."""
+from gateway.stores.records import OPEN as OPEN
+from gateway.stores.records import Conflict as Conflict
+from gateway.stores.records import Found as Found
+from gateway.stores.records import JobRecord as JobRecord
+from gateway.stores.records import Made as Made
+from gateway.stores.records import ReplySpec as ReplySpec
+from gateway.stores.records import Row as Row
+from gateway.stores.records import State as State
 
 
 class Ledger(Protocol):
     """Who was asked what, and how far it went. Each verb is one compare-and-set on (state, owner)."""
 
     async def intent(self, job: JobRecord, index: int, owner: int) -> None:
-        """Before the first byte of a submission; the point after which money may be spent."""
+        """
+        Before the first byte of a submission; the point after which money may be spent.
+
+        Raises: Conflict, LedgerUnwritable.
+        """
         ...
 
     async def submitted(self, job: str, index: int, owner: int, ticket: Ticket) -> None: ...
@@ -132,9 +54,17 @@ class Ledger(Protocol):
         """This caller's jobs with that key, else those with that fingerprint, newest first."""
         ...
 
-    async def count(self) -> Mapping[State, int]: ...
-    async def prune(self, forget: Callable[[Found], bool]) -> tuple[Found, ...]:
-        """Forget the jobs with no submission under way for which `forget` is true; returns them."""
+    async def get(self, job: str) -> Found | None: ...
+    async def unfinished(self) -> tuple[Found, ...]:
+        """The jobs of all callers with a submission that somebody has to see to its end, oldest first."""
+        ...
+
+    async def count(self) -> Mapping[State, int]:
+        """How many submissions are open, unknown or lost, by state; of others only what is known without counting."""
+        ...
+
+    async def prune(self, keep: Callable[[str], bool], retention_s: float) -> None:
+        """Forget settled jobs whose time is over, unless `keep` their id."""
         ...
 
 
@@ -143,6 +73,10 @@ class Slots(Protocol):
 
     async def acquire(self, account: str, model: str, submission: str) -> bool:
         """Take a slot, or find that there is none. Acquiring again with the same id changes nothing."""
+        ...
+
+    async def adopt(self, account: str, model: str, submission: str) -> None:
+        """A task that runs already: it has its slot, whatever the ceilings say."""
         ...
 
     async def renew(self, submission: str) -> None: ...
@@ -183,11 +117,19 @@ class Limits(Protocol):
         """The same for several ids of one caller, all of them or none. Raises: as `reserve`."""
         ...
 
+    def reserved(self) -> Collection[str]:
+        """The ids of what is set aside just now."""
+        ...
+
     async def settle(self, id: str, credits: float, cents: float) -> None:
         """
         It is over and cost this much, on the day it was reserved; ends the reservation. What else was counted stays
         counted. An id that nobody holds changes nothing.
         """
+        ...
+
+    async def settle_as_reserved(self, id: str) -> None:
+        """It is over, and nobody has told what it cost."""
         ...
 
     async def give_back(self, id: str) -> None:
@@ -203,10 +145,14 @@ class Results(Protocol):
     """Finished pictures until they have reached the one who asked."""
 
     async def put(self, blob: Blob) -> str:
-        """Take the blob over; returns its reference."""
+        """Take the blob over; returns its reference. Raises: OutOfRoom, and the blob stays the caller's."""
         ...
 
-    def open(self, ref: str) -> Blob | None:
+    def settled(self, ref: str) -> None:
+        """The ledger names it now, or never will: it is not kept for its own sake any more."""
+        ...
+
+    async def open(self, ref: str) -> Blob | None:
         """The blob, held until its `release`; None when it is gone."""
         ...
 

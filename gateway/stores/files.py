@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_parts(file: int, parts: list[bytes]) -> None:
+def write_parts(file: int, parts: Iterable[bytes]) -> None:
     """All of them, at the file's position. Blocks. Raises: OSError."""
     for part in parts:
         view = memoryview(part)

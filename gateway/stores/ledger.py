@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.domain.errors import GatewayError
 from gateway.domain.outcome import Ticket
-from gateway.stores.contract import Conflict, Found, JobRecord, Made, Row, State
-
-OPEN = frozenset({State.INTENT, State.SUBMITTED, State.PARKED, State.READY})
+from gateway.stores.records import OPEN, Conflict, Found, JobRecord, Made, Row, State
 
 
 @dataclass(slots=True)
@@ -24,10 +22,14 @@ class _Entry:
 
 
 class MemoryLedger:
-    """Implements `Ledger`. `now` is monotonic, in seconds: a clock that is set must not make jobs older."""
+    """
+    Implements `Ledger`. `now` is monotonic, in seconds: a clock that is set must not make jobs older.
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    What was delivered to a client without a key is kept for `spare_s` seconds only, as memory is dear.
+    """
+
+    def __init__(self, now: Callable[[], float], spare_s: float) -> None:
+        self._now, self._spare_s = now, spare_s
         self._jobs: dict[str, _Entry] = {}
         self._index: dict[tuple[str, str], dict[str, None]] = {}
 
@@ -81,16 +83,27 @@ class MemoryLedger:
     async def count(self) -> Mapping[State, int]:
         return Counter(row.state for entry in self._jobs.values() for row in entry.rows.values())
 
-    async def prune(self, forget: Callable[[Found], bool]) -> tuple[Found, ...]:
-        settled = (entry for entry in self._jobs.values() if not any(row.state in OPEN for row in entry.rows.values()))
-        gone = tuple(found for found in (entry.found(self._now()) for entry in settled) if forget(found))
-        for found in gone:
-            del self._jobs[found.job.id]
-            for place in _places(found.job):
-                del self._index[place][found.job.id]
-                if not self._index[place]:
-                    del self._index[place]
-        return gone
+    async def get(self, job: str) -> Found | None:
+        return self._jobs[job].found(self._now()) if job in self._jobs else None
+
+    async def unfinished(self) -> tuple[Found, ...]:
+        every = (entry.found(self._now()) for entry in self._jobs.values())
+        return tuple(found for found in every if found.open)
+
+    async def prune(self, keep: Callable[[str], bool], retention_s: float) -> None:
+        every = [entry.found(self._now()) for entry in self._jobs.values()]
+        for found in every:
+            if not found.open and found.age > self._lasts_s(found, retention_s) and not keep(found.job.id):
+                del self._jobs[found.job.id]
+                for place in _places(found.job):
+                    del self._index[place][found.job.id]
+                    if not self._index[place]:
+                        del self._index[place]
+
+    def _lasts_s(self, found: Found, retention_s: float) -> float:
+        if found.unpaid:
+            return 0.0
+        return self._spare_s if found.job.key is None and found.delivered else retention_s
 
     def _move(
         self,

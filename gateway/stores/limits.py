@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from gateway.domain.caller import Allowance, Caller
 from gateway.domain.errors import LimitReached, LimitTooSmall, SpendReached
@@ -24,13 +25,30 @@ class _Account:
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
-    """What settling needs to know."""
+class Reservation:
+    """What settling needs to know: money in millionths, by unit, and the periods in whose books it stands."""
 
     caller: str
     jobs: int
     money: dict[str, int]
     periods: tuple[str, ...]
+
+
+class Entry(NamedTuple):
+    """So many millionths of a unit into a caller's book of a period; less than nothing for a correction."""
+
+    caller: str
+    period: str
+    unit: str
+    micros: int
+
+
+class Journal:
+    """Told of all money, so that it can be read again after a restart. This one keeps nothing."""
+
+    def opened(self, id: str, reservation: Reservation, entries: Iterable[Entry]) -> None: ...
+    def closed(self, id: str, entries: Iterable[Entry]) -> None: ...
+    def forgotten(self, caller: str, periods: Iterable[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +61,33 @@ class _Rated:
 
 
 class MemoryLimits:
-    """Implements `Limits`. `now` is monotonic and measures minutes, `wall` makes days and months; both in seconds."""
+    """
+    Implements `Limits`. `now` is monotonic and measures minutes, `wall` makes days and months; both in seconds.
 
-    def __init__(self, now: Callable[[], float], wall: Callable[[], float]) -> None:
-        self._now, self._wall = now, wall
+    Money goes through the journal; rates are a minute's matter and begin anew with the process.
+    """
+
+    def __init__(self, now: Callable[[], float], wall: Callable[[], float], journal: Journal = Journal()) -> None:  # noqa: B008 - keeps nothing
+        self._now, self._wall, self._journal = now, wall, journal
         self._accounts: dict[str, _Account] = {}
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Reservation] = {}
         self._rated: OrderedDict[str, _Rated] = OrderedDict()
+
+    def restore(self, books: Iterable[Entry], reserved: Mapping[str, Reservation]) -> None:
+        """What the journal has kept, before anything is counted."""
+        for caller, period, unit, amount in books:
+            self._purse(caller).add([period], {unit: amount})
+        for id, reservation in reserved.items():
+            self._open[id] = reservation
+            self._accounts.setdefault(reservation.caller, _Account()).jobs += reservation.jobs
+
+    def reserved(self) -> Collection[str]:
+        return tuple(self._open)
+
+    async def settle_as_reserved(self, id: str) -> None:
+        """It is over, and nobody has told what it cost."""
+        if (found := self._open.get(id)) is not None:
+            self._end(id, found.money)
 
     async def reserve(self, id: str, caller: Caller, usage: Usage) -> Mapping[str, Window]:
         return await self.reserve_all(caller, {id: usage})
@@ -100,7 +138,7 @@ class MemoryLimits:
                 continue
             amount, windows = wanted[name], self._windows(caller, wanted)
             if name in MONEY:
-                used = account.purse.used(*_book(name, today))
+                used = account.purse.used(*_shelf(name, today))
                 if used + amount > limit or used >= limit:
                     raise SpendReached(_spent(name, limit, self._wall()), limit=name, windows=windows)
             elif amount > limit:
@@ -125,17 +163,26 @@ class MemoryLimits:
             self._rated[id] = _Rated(caller.id, now, rated)
         if usage.jobs or usage.credits or usage.cents:
             money, today = {"credits": micro(usage.credits), "cents": micro(usage.cents)}, periods(self._wall())
-            self._open[id] = _Open(caller.id, usage.jobs, money, tuple(today.values()))
+            opened = self._open[id] = Reservation(caller.id, usage.jobs, money, tuple(today.values()))
             account.jobs += usage.jobs
-            account.purse.add(today.values(), money)
+            self._journal.opened(id, opened, _entries(opened, money))
+            self._book(opened, money)
 
     def _end(self, id: str, cost: Mapping[str, int]) -> None:
         self._rated.pop(id, None)
         if (found := self._open.pop(id, None)) is None:
             return
-        account = self._accounts[found.caller]
-        account.jobs -= found.jobs
-        account.purse.add(found.periods, {unit: cost[unit] - set_aside for unit, set_aside in found.money.items()})
+        self._accounts[found.caller].jobs -= found.jobs
+        money = {unit: cost[unit] - set_aside for unit, set_aside in found.money.items()}
+        self._journal.closed(id, _entries(found, money))
+        self._book(found, money)
+
+    def _book(self, reservation: Reservation, money: dict[str, int]) -> None:
+        if gone := self._purse(reservation.caller).add(reservation.periods, money):
+            self._journal.forgotten(reservation.caller, gone)
+
+    def _purse(self, caller: str) -> Purse:
+        return self._accounts.setdefault(caller, _Account()).purse
 
     def _windows(self, caller: Caller, touched: Mapping[str, int]) -> dict[str, Window]:
         account, today, over = self._account(caller), periods(self._wall()), ends(self._wall())
@@ -144,7 +191,7 @@ class MemoryLimits:
             if name not in touched:
                 continue
             if name in MONEY:
-                unit, period = _book(name, today)
+                unit, period = _shelf(name, today)
                 used = account.purse.used(unit, period)
                 reset_s = over[name.partition("-")[2]].timestamp() - self._wall()
             elif name == "jobs":
@@ -153,6 +200,10 @@ class MemoryLimits:
                 used, reset_s = account.rates[name].used, account.rates[name].whole_in(self._now())
             found[name] = Window(limit / MICRO, max(0, limit - used) / MICRO, reset_s)
         return found
+
+
+def _entries(of: Reservation, money: Mapping[str, int]) -> list[Entry]:
+    return [Entry(of.caller, period, unit, amount) for period in of.periods for unit, amount in money.items() if amount]
 
 
 @lru_cache
@@ -182,7 +233,7 @@ def _wanted(usages: list[Usage]) -> dict[str, int]:
     return {name: amount for name, amount in rates.items() if amount} | money
 
 
-def _book(name: str, today: Mapping[str, str]) -> tuple[str, str]:
+def _shelf(name: str, today: Mapping[str, str]) -> tuple[str, str]:
     """Unit and period of a money limit."""
     unit, _, span = name.partition("-")
     return unit, today[span]

@@ -35,12 +35,15 @@ class Purse:
     def used(self, unit: str, period: str) -> int:
         return self._books.get(period, {}).get(unit, 0)
 
-    def add(self, periods: Iterable[str], amounts: dict[str, int]) -> None:
-        """Count into the books of these periods, or correct them; what is long past is forgotten."""
+    def add(self, periods: Iterable[str], amounts: dict[str, int]) -> list[str]:
+        """Count into the books of these periods, or correct them; returns the long past periods it has forgotten."""
         for period in periods:
             book = self._books.setdefault(period, {})
             for unit, amount in amounts.items():
                 book[unit] = book.get(unit, 0) + amount
+        gone: list[str] = []
         for length in {len(period) for period in self._books}:
-            for old in sorted(period for period in self._books if len(period) == length)[:-KEPT]:
-                del self._books[old]
+            gone += sorted(period for period in self._books if len(period) == length)[:-KEPT]
+        for old in gone:
+            del self._books[old]
+        return gone

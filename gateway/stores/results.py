@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.domain.blob import Blob
 from gateway.stores.blobs import SpooledBlob
+from gateway.stores.links import Links
 
 
 @dataclass(slots=True)
@@ -24,8 +23,8 @@ class SpoolResults:
 
     Args:
         now: monotonic seconds, which retention is counted in, so that a step of the wall clock loses nothing.
-        wall: wall time in seconds, for what links say.  new_ref: makes an unguessable reference.
-        secret: signs links.  retention_s: how long what nobody has fetched is kept.
+        links: signs and checks links.  new_ref: makes an unguessable reference.
+        retention_s: how long what nobody has fetched is kept.
         spare_s: how long what was delivered is kept for a resend.
     """
 
@@ -33,13 +32,13 @@ class SpoolResults:
         self,
         *,
         now: Callable[[], float],
-        wall: Callable[[], float],
+        links: Links,
         new_ref: Callable[[], str],
-        secret: bytes,
         retention_s: float,
         spare_s: float = 60.0,
     ) -> None:
-        self._now, self._wall, self._new_ref, self._secret = now, wall, new_ref, secret
+        self._now, self._new_ref = now, new_ref
+        self.link, self.check = links.link, links.check
         self._retention_s, self._spare_s = retention_s, spare_s
         self._kept: dict[str, _Kept] = {}
         self._spared: OrderedDict[str, None] = OrderedDict()
@@ -50,7 +49,10 @@ class SpoolResults:
         self._kept[ref] = _Kept(blob, self._now() + self._retention_s)
         return ref
 
-    def open(self, ref: str) -> Blob | None:
+    def settled(self, ref: str) -> None:
+        """Its time is its own, whatever the ledger names."""
+
+    async def open(self, ref: str) -> Blob | None:
         kept = self._kept.get(ref)
         return kept.blob.hold() if kept and kept.until > self._now() else None
 
@@ -80,13 +82,3 @@ class SpoolResults:
         for ref in [ref for ref, kept in self._kept.items() if kept.until <= now]:
             self._spared.pop(ref, None)
             self._kept.pop(ref).blob.release()
-
-    def link(self, ref: str, expires: int) -> str:
-        return f"/results/{ref}?expires={expires}&signature={self._sign(ref, str(expires))}"
-
-    def check(self, ref: str, expires: str, signature: str) -> bool:
-        good = hmac.compare_digest(self._sign(ref, expires).encode(), signature.encode("utf-8", "surrogatepass"))
-        return good and expires.isascii() and expires.isdigit() and len(expires) < 16 and int(expires) > self._wall()
-
-    def _sign(self, ref: str, expires: str) -> str:
-        return hmac.new(self._secret, f"{ref}\n{expires}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

@@ -19,8 +19,14 @@ class MemorySettings(Settings):
 
 
 class ResultSettings(Settings):
-    """How long finished pictures are kept."""
+    """How long finished pictures are kept, and how many."""
 
     retention: Seconds = Field(
-        default=3600.0, ge=60, description="Undelivered pictures, signed links and answers to an Idempotency-Key"
+        default=86_400.0,
+        ge=60,
+        description="Jobs, pictures, signed links and answers to an Idempotency-Key; without a ledger an hour at most",
+    )
+    quota: ByteSize = Field(
+        default=10 * 1024 * MIB,
+        description="Finished pictures on disk; past it delivered ones go early, and without any nothing new is begun",
     )

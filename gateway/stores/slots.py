@@ -31,6 +31,11 @@ class MemorySlots:
         self._counts.update(pair)
         return True
 
+    async def adopt(self, account: str, model: str, submission: str) -> None:
+        if submission not in self._held:
+            pair = self._held[submission] = (account, f"{account}/{model}")
+            self._counts.update(pair)
+
     async def renew(self, submission: str) -> None:
         """Nothing to renew: the process that holds a slot here is the one that would lose it."""
 

@@ -91,6 +91,13 @@ class Catalogue:
         self.spool = gauge("spool_bytes", "Picture bytes held in private files")()
         self.jobs_unknown = gauge("jobs_unknown", "Submissions that may have been accepted, without an answer")()
         self.jobs_parked = gauge("jobs_parked", "Paid submissions older than the maximum age, asked after sparsely")()
+        self.results_bytes = gauge("results_bytes", "Finished pictures kept on disk")()
+        self.ledger_writable = gauge(
+            "ledger_writable", "1 while paid jobs can be written down, else nothing is begun"
+        )()
+        self.ledger_commit_duration = time(
+            "ledger_commit_duration_seconds", "Time until a transaction of the ledger was on disk", STEP
+        ).metric
         self.results_lost = count("results_lost_total", "Paid pictures that could not be fetched", "platform")
         self.duplicates_prevented = count(
             "duplicate_submissions_prevented_total", "Requests that joined a job instead of paying again", "reason"

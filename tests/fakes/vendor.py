@@ -17,7 +17,8 @@ from gateway.domain.outcome import Finished, Outcome, Ticket, Working
 from gateway.domain.target import JobTarget
 from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
-from gateway.jobs.job import Order
+from gateway.jobs.join import DELIVERED_S
+from gateway.jobs.order import Order
 from gateway.jobs.pace import Pace, Prior
 from gateway.jobs.queue import Queue
 from gateway.jobs.settings import BreakerSettings
@@ -136,7 +137,10 @@ class Shelf:
         self.blobs[ref] = blob
         return ref
 
-    def open(self, ref: str) -> Blob | None:
+    def settled(self, ref: str) -> None:
+        """Nothing is dropped here."""
+
+    async def open(self, ref: str) -> Blob | None:
         return self.blobs.get(ref)
 
     async def keep(self, ref: str) -> None:
@@ -173,7 +177,7 @@ class Works:
         empty: Callable[[], None] = lambda: None,
     ) -> None:
         self.vendor, self.clock = vendor, clock or fast_clock(1000.0)
-        self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now), Shelf(), Catalogue()
+        self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now, DELIVERED_S), Shelf(), Catalogue()
         self.slots = MemorySlots({"toy": slots})
         self.queue = Queue(self.slots, {"toy": slots}, limit=100, clock=self.clock, chance=lambda: 0.5)
         self.limits = MemoryLimits(self.clock.now, self.clock.wall)
@@ -198,7 +202,7 @@ class Works:
         ids = itertools.count(1)
         self.bugs: list[Exception] = []
         self.supervisor = Supervisor(
-            self.tools, new_id=lambda: f"job-{next(ids)}", owner=1, retention_s=3600.0, crashed=self.bugs.append
+            self.tools, new_id=lambda: f"job-{next(ids)}", owner=lambda: 1, retention_s=3600.0, crashed=self.bugs.append
         )
 
     def order(

@@ -49,10 +49,11 @@ def headers(error: GatewayError) -> dict[str, str]:
     What tells a client's own retry logic what to do. Stock SDKs send 408, 409, 429 and 5xx up to three times
     unless `x-should-retry` says no, and what may have been paid must not come again.
     """
-    again = error.hopeful and error.paid is Paid.NO
+    again = error.hopeful and (error.paid is Paid.NO or error.safe)
     found = {"x-should-retry": "true" if again else "false"}
     if again:
-        found["retry-after"] = str(max(SOONEST_S, min(60, round(error.retry_after_s or 0))))
+        soonest_s = 1 if error.safe else SOONEST_S
+        found["retry-after"] = str(max(soonest_s, min(60, round(error.retry_after_s or 0))))
     if error.status == 401:
         found["www-authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed) and error.allowed:

@@ -43,6 +43,8 @@ from gateway.domain.errors.client import (
 )
 from gateway.domain.errors.gateway import (
     AnswerOverdue,
+    HandedOver,
+    LedgerUnwritable,
     LimitReached,
     LimitTooSmall,
     OutOfRoom,
@@ -85,6 +87,7 @@ __all__ = [
     "ForbiddenOrigin",
     "ForeignPollingHost",
     "GatewayError",
+    "HandedOver",
     "HeadersTooLarge",
     "ImageTooLarge",
     "InternalError",
@@ -97,6 +100,7 @@ __all__ = [
     "InvalidType",
     "InvalidUrl",
     "KeyReused",
+    "LedgerUnwritable",
     "LimitReached",
     "LimitTooSmall",
     "MethodNotAllowed",

@@ -73,3 +73,17 @@ class TooManyFailures(GatewayError):
 
     code, status = "too_many_failures", 429
     hopeful = True
+
+
+class LedgerUnwritable(GatewayError):
+    """What is about to be paid for cannot be written down, so it is not begun."""
+
+    code, status = "ledger_unwritable", 503
+    hopeful = True
+
+
+class HandedOver(GatewayError):
+    """The gateway stops, and the next process goes on with the job: the same request, sent again, gets its result."""
+
+    code, status = "handed_over", 503
+    hopeful = safe = True

@@ -44,6 +44,8 @@ class GatewayError(Exception):
     blame: ClassVar[Blame] = Blame.GATEWAY
     hopeful: ClassVar[bool] = False
     """True when the same request may succeed a little later, as long as it is unpaid."""
+    safe: ClassVar[bool] = False
+    """True when it is not paid again even so, as it is known to find its job."""
 
     def __init_subclass__(cls) -> None:
         CATALOGUE.setdefault(cls.code, cls)

@@ -1,0 +1,163 @@
+"""
+How a submission comes to its task: it is sent, once, or it was sent by another process before.
+
+INTENT is written before the first byte. From then on nothing is sent twice unless it is known to be unpaid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from gateway.domain.blob import Blob
+from gateway.domain.errors import AnswerLost, Paid, PlatformBusy, PlatformUnreachable, QueueFull
+from gateway.domain.outcome import Failed, Outcome, Ticket, Working
+from gateway.jobs.job import Job
+from gateway.jobs.order import Order
+from gateway.jobs.slot import Slot
+from gateway.jobs.steps import Steps
+from gateway.jobs.tools import Tools
+from gateway.upstream.session import Answered, MaybeSent, NotSent, Sent
+
+# Nothing was sent, so trying again costs nothing; three times, about 20 s with slow connects.
+CONNECT_TRIES = 3
+# Waiting for a slot ends a moment before the client's own time does, so that the client hears the reason.
+REASON_SHARE, REASON_S = 0.05, 1.0
+
+
+class Beginning(Protocol):
+    """
+    `written`: the ledger has a row of it. `age_s`: how old the task is when it comes to us, 0 for a new one.
+    `pictures` came with the answer and are nobody else's yet.
+    """
+
+    written: bool
+    age_s: float
+    pictures: list[Blob]
+
+    async def __call__(self) -> Outcome:
+        """The answer of a vendor that has taken the submission. Raises: GatewayError, saying whether it was paid."""
+        ...
+
+
+class Resumed:
+    """A task that another process has begun, and the ledger remembers."""
+
+    written = True
+
+    def __init__(self, ticket: Ticket, age_s: float) -> None:
+        self._ticket, self.age_s = ticket, age_s
+        self.pictures: list[Blob] = []
+
+    async def __call__(self) -> Outcome:
+        return Working(self._ticket, "submitted")
+
+
+class Submit:
+    """One submission of an order, sent."""
+
+    age_s = 0.0
+
+    def __init__(self, tools: Tools, order: Order, job: Job, slot: Slot, index: int, owner: int) -> None:
+        self._tools, self._job, self._slot, self._index, self._owner = tools, job, slot, index, owner
+        self._platform, self._plan = order.platform, order.plan
+        spare_s = min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
+        self._late, self._submit_by = order.deadline - spare_s, order.submit_by
+        self._step = Steps(tools, job, index)
+        self._breaker = tools.breakers.of(order.platform.account)
+        self.written = False
+        self.pictures: list[Blob] = []
+
+    async def __call__(self) -> Outcome:
+        tools, failures = self._tools, 0
+        while True:
+            await self._turn()
+            sent, outcome = await self._attempt()
+            match sent:
+                case NotSent(why):
+                    self._job.unpaid(self._index)
+                    failures += 1
+                    if failures == CONNECT_TRIES or self._overdue():
+                        raise PlatformUnreachable(
+                            "The platform could not be reached; nothing was sent and nothing was charged.",
+                            detail=why,
+                            retry_after_s=5,
+                        )
+                    await tools.clock.sleep(tools.jitter(0.5 * 2**failures))
+                case MaybeSent(why):
+                    raise answer_lost(why)
+            if outcome is not None:
+                if not isinstance(outcome, Failed):
+                    return outcome
+                if not isinstance(outcome.error, PlatformBusy) or self._overdue():
+                    raise outcome.error
+                self._job.unpaid(self._index)
+                self._slot.pushed_back(outcome.error.retry_after_s)
+
+    async def _attempt(self) -> tuple[Sent, Outcome | None]:
+        """Send once. Raises: PlatformUnavailable, before INTENT or while it is known to be unpaid."""
+        tools, call, job = self._tools, self._plan.calls[self._index], self._job.record.id
+        await self._breaker.until_decided(job)
+        with self._breaker.attempt(job) as attempt:
+            await self._intend()
+            self._job.sends(self._index)
+            sent = await self._step("submit", tools.session.send(call))
+            tools.heard(self._platform, "submit", sent)
+            outcome = None
+            if isinstance(sent, Answered):
+                self.pictures += sent.answer.pictures
+                outcome = self._platform.read_submit(self._plan, sent.answer)
+            if not isinstance(outcome, Working):
+                self._job.sent(self._index)
+            attempt.heard(sent, outcome)
+        return sent, outcome
+
+    async def _turn(self) -> None:
+        clock, first = self._tools.clock, self.written
+        while not self._slot.held:
+            await self._breaker.until_decided(self._job.record.id)
+            self._breaker.check()
+            limit = self._deadline
+            try:
+                await self._step("queue", clock.within(limit - clock.now(), self._slot.take(first=first)))
+            except TimeoutError:
+                if limit < self._deadline:  # meanwhile the platform has taken a sibling
+                    first = True
+                    continue
+                busy = PlatformBusy if self.written else QueueFull
+                text = "No slot became free in time; nothing was charged. Try again later."
+                raise busy(text, retry_after_s=30) from None
+
+    async def _intend(self) -> None:
+        """Before the first byte: from here on the job goes on without its client."""
+        self._job.intend(self._index)
+        if not self.written:
+            try:
+                await self._tools.ledger.intent(self._job.record, self._index, self._owner)
+            except asyncio.CancelledError:
+                self.written = True  # or will be in a moment: its end has to be written as well
+                self._job.unpaid(self._index)
+                raise
+            except BaseException:
+                self._job.unpaid(self._index)
+                raise
+            self.written = True
+
+    @property
+    def _deadline(self) -> float:
+        """Another platform may be tried for as long as no sibling may have been taken by this one."""
+        return self._late if self._job.intended else min(self._submit_by, self._late)
+
+    def _overdue(self) -> bool:
+        return self._tools.clock.now() >= self._deadline
+
+
+def answer_lost(why: str) -> AnswerLost:
+    """`why` is for the log."""
+    return AnswerLost(
+        "The platform's answer to the submission did not arrive, so the job may have been charged; it is not sent "
+        "again. The same request within 15 minutes gets this answer; to pay for a new job, send it with a new "
+        "Idempotency-Key.",
+        paid=Paid.MAYBE,
+        detail=why,
+    )

@@ -1,0 +1,168 @@
+"""Which stores there are: on disk, or in memory for as long as the process lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from gateway.stores.contract import Ledger, Results
+from gateway.stores.disk import DiskResults
+from gateway.stores.keyring import Keyring
+from gateway.stores.ledger import MemoryLedger
+from gateway.stores.limits import MemoryLimits
+from gateway.stores.links import Links
+from gateway.stores.results import SpoolResults
+from gateway.stores.settings import ResultSettings
+from gateway.stores.spool import Spool, out_of_room
+from gateway.stores.sqlite.books import SqliteBooks
+from gateway.stores.sqlite.broken import unwritable
+from gateway.stores.sqlite.database import Database
+from gateway.stores.sqlite.ledger import SqliteLedger
+
+# Memory is dear: without a ledger on disk nothing is kept for longer.
+LONGEST_IN_MEMORY_S = 3600.0
+
+
+class Stores(Protocol):
+    """`async with` opens them, after the spool. `lasting`: they outlive the process."""
+
+    ledger: Ledger
+    results: Results
+    limits: MemoryLimits
+    keyring: Keyring
+    retention_s: float
+    lasting: bool
+
+    @property
+    def owner(self) -> int:
+        """This process's fencing number, once open."""
+        ...
+
+    @property
+    def wrong(self) -> str | None:
+        """Why nothing new can be remembered; None when it can."""
+        ...
+
+    def able(self) -> None:
+        """Raises: LedgerUnwritable, OutOfRoom when nothing new can be remembered."""
+        ...
+
+    async def sweep(self, keep: Callable[[str], bool]) -> None:
+        """Make room. `keep` tells which jobs are in hand."""
+        ...
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class InMemory:
+    """Implements `Stores` for one process. `now` is monotonic, `wall` wall time, both in seconds."""
+
+    lasting, owner, wrong = False, 1, None
+
+    def __init__(
+        self,
+        spool: Spool,
+        settings: ResultSettings,
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        new_ref: Callable[[], str],
+        spare_s: float,
+    ) -> None:
+        self.retention_s = min(settings.retention, LONGEST_IN_MEMORY_S)
+        self.keyring = Keyring.passing()
+        self.ledger: Ledger = MemoryLedger(now, spare_s)
+        self.limits = MemoryLimits(now, wall)
+        self.results: Results
+        self.results = self._results = SpoolResults(
+            now=now,
+            links=Links(self.keyring.key("links"), wall),
+            new_ref=new_ref,
+            retention_s=self.retention_s,
+            spare_s=spare_s,
+        )
+        spool.make_room = self._results.make_room
+
+    def able(self) -> None:
+        """Memory takes anything."""
+
+    async def sweep(self, keep: Callable[[str], bool]) -> None:
+        self._results.sweep()
+
+    async def open(self) -> None:
+        """Nothing is kept, so nothing is read."""
+
+    async def close(self) -> None:
+        """It goes with the process."""
+
+
+class OnDisk:
+    """
+    Implements `Stores` in `folder`, which no other gateway may use meanwhile.
+
+    Args:
+        now: monotonic seconds.  wall: wall time in seconds.
+        took: told how long each transaction took, in seconds, in a thread.  held: told the bytes of pictures.
+
+    Raises: OSError for a secret that is not private.
+    """
+
+    lasting = True
+
+    def __init__(
+        self,
+        folder: Path,
+        spool: Spool,
+        settings: ResultSettings,
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        took: Callable[[float], object],
+        held: Callable[[int], object],
+    ) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.retention_s = settings.retention
+        self.keyring = Keyring.kept(folder)
+        self._database = Database(folder, now, wall, took)
+        links = Links(self.keyring.key("links"), wall)
+        self.results: Results
+        self.results = self._results = DiskResults(
+            folder / "results", spool, links, quota=settings.quota, full=self._database.full, held=held
+        )
+        self.ledger: Ledger
+        self.ledger = self._ledger = SqliteLedger(self._database, self._results.drop)
+        self._books = SqliteBooks(self._database)
+        self.limits = MemoryLimits(now, wall, self._books)
+        self._pressed = False
+
+    @property
+    def owner(self) -> int:
+        return self._database.owner
+
+    @property
+    def wrong(self) -> str | None:
+        if self._pressed:
+            return "results.quota is used up by pictures that nobody has fetched yet"
+        return self._database.wrong
+
+    def able(self) -> None:
+        if (why := self._database.wrong) is not None:
+            raise unwritable(why)
+        if self._pressed:
+            raise out_of_room(self.wrong)
+
+    async def sweep(self, keep: Callable[[str], bool]) -> None:
+        while self._results.over and await self._ledger.evict(keep):
+            pass
+        self._pressed = self._results.over > 0
+
+    async def open(self) -> None:
+        """Raises: LedgerUnusable (an OSError), which says what to do."""
+        await self._database.open()
+        self.limits.restore(*await self._books.read())
+        await self._results.prepare(await self._ledger.refs())
+
+    async def close(self) -> None:
+        await self._database.close()
