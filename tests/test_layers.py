@@ -15,7 +15,7 @@ MODULES = sorted((ROOT / "gateway").rglob("*.py"))
 PURE = ("domain", "wire", "routing", "dialects", "platforms")
 FORBIDDEN = {
     *("aiohttp", "asyncio", "socket", "time", "random", "secrets", "os", "threading", "subprocess", "ssl", "select"),
-    *("PIL", "prometheus_client", "sqlite3", "structlog", "logging", "uvloop", "aiohappyeyeballs", "redis"),
+    *("PIL", "prometheus_client", "apsw", "sqlite3", "structlog", "logging", "uvloop", "aiohappyeyeballs", "redis"),
 }
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base", "tools_", "stuff"}
 LONGEST = 400

@@ -257,6 +257,20 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             {"{{instance}}": f"gateway:memory_budget:ratio{{{ONE}}}"}, "percentunit", limits=(0.8, 0.95),
         ),
         Panel(
+            "Ledger", "1 while paid jobs can be written down; at 0 nothing new is begun.",
+            {"{{instance}}": f"gateway_ledger_writable{{{ONE}}}"},
+        ),
+        Panel(
+            "Ledger commits", "How long the slowest twentieth of its transactions take to reach the disk.",
+            {"{{instance}}": f"histogram_quantile(0.95, sum by (instance, le) "
+                             f"(rate(gateway_ledger_commit_duration_seconds_bucket{{{ONE}}}[$__rate_interval])))"},
+            "s",
+        ),
+        Panel(
+            "Results", "Finished pictures on disk; `results.quota` is the most there can be.",
+            {"{{instance}}": f"gateway_results_bytes{{{ONE}}}"}, "bytes",
+        ),
+        Panel(
             "Private files", "Picture bytes on disk; `memory.disk` is the most there can be.",
             {"{{instance}}": f"gateway_spool_bytes{{{ONE}}}"}, "bytes",
         ),

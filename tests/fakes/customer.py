@@ -14,6 +14,7 @@ import aiohttp
 import orjson
 
 from gateway.app import Gateway
+from gateway.stores.results import SpoolResults
 from tests.fakes.pictures import picture
 
 IMAGE = picture()
@@ -100,8 +101,11 @@ class Customer:
         """Once everything has ended and every result is past its time, nothing is held."""
         await until(lambda: self.metric("requests_in_flight") == 0)
         await self.gateway.supervisor.drain(0)
-        self.gateway.results._now = lambda: math.inf
-        self.gateway.results.sweep()
+        if isinstance(self.gateway.results, SpoolResults):
+            self.gateway.results._now = lambda: math.inf
+            self.gateway.results.sweep()
         assert self.held == 0
+        left = {found.job.id for found in await self.gateway.stores.ledger.unfinished()}
+        assert {id.partition("/")[0] for id in self.gateway.limits.reserved()} <= left
         assert self.metric("submissions_active", platform="bfl", model="flux-kontext-pro") == 0
         assert self.metric("queue_depth", platform="bfl") == 0

@@ -40,7 +40,7 @@ class Steps:
         self.job, self.bugs = Job(record(n), [blob := MemoryBlob()]), list[Exception]()
         self.blob = blob
         self._ends: list[asyncio.Future[Made]] = [asyncio.get_running_loop().create_future() for _ in range(n)]
-        self.job.begin([self._work(end) for end in self._ends], self.bugs.append)
+        self.job.begin({index: self._work(end) for index, end in enumerate(self._ends)}, self.bugs.append)
         self.over = asyncio.create_task(self.job.until_over())
 
     @staticmethod
@@ -198,7 +198,7 @@ def test_a_job_that_is_over() -> None:
         2: Row(State.STORED, 1, made=Made("c")),
         0: Row(State.UNKNOWN, 1, error=LOST),
     }
-    job = Job.over(Found(record(3), rows))
+    job = Job.of(Found(record(3), rows))
     assert job.results[0] is LOST and job.results[2] == Made("c")
     assert isinstance(job.results[1], QueueFull) and job.results[1].paid is Paid.NO
     assert job.finished and job.intended
@@ -245,7 +245,7 @@ async def test_kept_errors_hold_nothing_else() -> None:
             raise PlatformError("broken", paid=Paid.MAYBE) from cause
 
     job = Job(record())
-    job.begin([work], lambda _bug: None)
+    job.begin({0: work}, lambda _bug: None)
     await job.until_over()
     gc.collect()
     assert isinstance(job.results[0], PlatformError)

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from gateway.domain.edit import OutputFormat, ResponseFormat
-from gateway.domain.errors import AnswerLost, GatewayError, KeyReused, Moderated, Paid, PlatformError, QueueFull
+from gateway.domain.errors import (
+    AnswerLost,
+    GatewayError,
+    KeyReused,
+    Moderated,
+    Paid,
+    PlatformError,
+    PlatformUnavailable,
+    QueueFull,
+)
 from gateway.jobs import join
 from gateway.jobs.job import Job
 from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, Row, State
@@ -41,11 +50,10 @@ def found(*rows: Row, age: float = 1.0, **changes: Any) -> Found:
     return Found(replace(RECORD, n=len(rows), **changes), dict(enumerate(rows)), age)
 
 
-def ends(rows: Sequence[Row], age: float = 1.0, kept: bool = True, here_s: float = 0.0, **asked: Any) -> str | None:
+def ends(rows: Sequence[Row], age: float = 1.0, here_s: float = 0.0, **asked: Any) -> str | None:
     """Why the job is joined, `age` seconds after its last change; None when a new one is started."""
     jobs = [found(*rows, key="k" if asked.get("key") else None, age=age)]
-    joined = join.ended(jobs, order(**asked), here_s, lambda _found: kept)
-    return joined and joined[1]
+    return next((how for _, how in join.ended(jobs, order(**asked), here_s)), None)
 
 
 # Running jobs.
@@ -152,13 +160,6 @@ def test_a_slow_resend() -> None:
     assert ends(rows, 60.0, resend=True, here_s=45.0) is None
 
 
-@pytest.mark.parametrize("state", [State.STORED, State.DELIVERED])
-def test_pictures_that_are_gone(state: State) -> None:
-    """Nothing can be answered from them any more."""
-    assert ends([row(state, PICTURE)], kept=False, resend=True) is None
-    assert ends([row(state, PICTURE)], kept=False, key="k") is None
-
-
 @pytest.mark.parametrize(
     "rows",
     [
@@ -177,29 +178,21 @@ def test_a_key_is_answered_the_same_for_as_long_as_it_is_kept(rows: list[Row]) -
 def test_the_newest_that_fits() -> None:
     """One that cannot answer is passed over."""
     delivered, stored = found(row(State.DELIVERED, PICTURE)), found(row(State.STORED, PICTURE), id="job-2")
-    assert join.ended([delivered, stored], order(), 0.0, lambda _found: True) == (stored, "orphan")
+    assert list(join.ended([delivered, stored], order(), 0.0)) == [(stored, "orphan")]
 
 
 def test_never_intended_siblings() -> None:
     """A job of three of which two never got a slot is over when the one has ended."""
     one = Found(replace(RECORD, n=3), {0: row(State.STORED, PICTURE)}, 1.0)
-    assert join.ended([one], order(), 0.0, lambda _found: True) == (one, "orphan")
+    assert list(join.ended([one], order(), 0.0)) == [(one, "orphan")]
 
 
-# Forgetting.
+# One that nobody can see to its end.
 
 
-@pytest.mark.parametrize(
-    ("rows", "key", "kept_s"),
-    [
-        ([row(State.STORED, PICTURE)], None, 3600.0),
-        ([row(State.DELIVERED, PICTURE)], None, 300.0),
-        ([row(State.DELIVERED, PICTURE)], "k", 3600.0),
-        ([row(State.UNKNOWN, LOST)], None, 3600.0),
-        ([row(State.NOT_ACCEPTED, QueueFull("full"))], "k", 0.0),
-    ],
-)
-def test_what_is_forgotten_when(rows: list[Row], key: str | None, kept_s: float) -> None:
-    """Not before the last moment in which it may answer a request."""
-    assert not join.forgettable(found(*rows, key=key, age=kept_s), 3600.0)
-    assert join.forgettable(found(*rows, key=key, age=kept_s + 1), 3600.0)
+@pytest.mark.parametrize("asked", [{"key": "k"}, {"resend": True}])
+def test_a_task_of_a_platform_that_is_gone(asked: dict[str, Any]) -> None:
+    """It may have been paid, so it is not sent anew, nor is the client told that it ended."""
+    with pytest.raises(PlatformUnavailable, match="Put it back") as refused:
+        ends([row(State.SUBMITTED)], **asked)
+    assert refused.value.paid is Paid.MAYBE

@@ -20,7 +20,7 @@ from gateway.domain.errors import (
 )
 from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Unsure
 from gateway.jobs.breaker import Attempt, Verdict
-from gateway.jobs.submission import CONNECT_TRIES
+from gateway.jobs.submit import CONNECT_TRIES
 from gateway.stores.contract import Made
 from gateway.upstream.download import FetchFailed
 from gateway.upstream.session import Answered, MaybeSent, NotSent

@@ -18,10 +18,10 @@ from gateway.domain.blob import Blob
 from gateway.domain.errors import OutOfRoom
 from gateway.domain.size import Pixels
 from gateway.stores import blobs
-from gateway.stores.blobs import GATHER, PIECE, BlobWriter, SpooledBlob
+from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.files import write_parts
 from gateway.stores.settings import MemorySettings
-from gateway.stores.spool import Room, Spool
+from gateway.stores.spool import GATHER, PIECE, Room, Spool
 from tests.fakes.spooled import tight_spool
 
 SIZE = Pixels(3, 2)

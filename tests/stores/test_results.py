@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.size import Pixels
 from gateway.stores.blobs import BlobWriter, SpooledBlob
+from gateway.stores.links import Links
 from gateway.stores.results import SpoolResults
 from gateway.stores.settings import MemorySettings
 from gateway.stores.spool import Spool
@@ -32,9 +33,8 @@ def results_on(wall: Wall) -> SpoolResults:
     refs = itertools.count()
     return SpoolResults(
         now=lambda: wall.now,
-        wall=lambda: wall.time,
+        links=Links(SECRET, lambda: wall.time),
         new_ref=lambda: f"ref{next(refs)}",
-        secret=SECRET,
         retention_s=3600,
         spare_s=60,
     )
@@ -75,7 +75,7 @@ async def blob(spool: Spool, data: bytes) -> SpooledBlob:
 
 
 async def read(results: SpoolResults, ref: str) -> bytes | None:
-    opened = results.open(ref)
+    opened = await results.open(ref)
     if opened is None:
         return None
     data = b"".join([piece async for piece in opened.chunks()])
@@ -87,7 +87,7 @@ async def test_what_is_put_is_read_any_number_of_times(spool: Spool, results: Sp
     """Each under its own reference."""
     one, two = await results.put(await blob(spool, b"one")), await results.put(await blob(spool, b"two"))
     assert [await read(results, ref) for ref in (one, two, one)] == [b"one", b"two", b"one"]
-    assert results.open("ref") is None
+    assert await results.open("ref") is None
 
 
 async def test_retention(spool: Spool, results: SpoolResults, wall: Wall, held: dict[str, int]) -> None:
@@ -97,7 +97,7 @@ async def test_retention(spool: Spool, results: SpoolResults, wall: Wall, held: 
     results.sweep()
     assert await read(results, ref) == b"x" * 100
     wall.now += 1
-    assert results.open(ref) is None
+    assert await results.open(ref) is None
     assert held["memory"] == 100
     results.sweep()
     assert held["memory"] == 0
@@ -111,7 +111,7 @@ async def test_a_step_of_the_wall_clock_loses_nothing(spool: Spool, results: Spo
         results.sweep()
         assert await read(results, ref) == b"x"
     wall.now += 3600
-    assert results.open(ref) is None
+    assert await results.open(ref) is None
 
 
 async def test_a_reader_keeps_what_is_swept(
@@ -119,7 +119,7 @@ async def test_a_reader_keeps_what_is_swept(
 ) -> None:
     """Somebody who is being answered gets all of it; then the room is free."""
     ref = await results.put(await blob(spool, b"x" * 100))
-    opened = results.open(ref)
+    opened = await results.open(ref)
     assert opened is not None
     wall.now += 4000
     results.sweep()
@@ -135,9 +135,9 @@ async def test_spare_results_go_soon(spool: Spool, results: SpoolResults, wall: 
     wall.now += 59
     assert await read(results, ref) == b"x"
     wall.now += 1
-    assert results.open(ref) is None
+    assert await results.open(ref) is None
     results.sweep()
-    assert results.open(ref) is None
+    assert await results.open(ref) is None
 
 
 async def test_kept_results_leave_memory(spool: Spool, results: SpoolResults, wall: Wall, held: dict[str, int]) -> None:
@@ -175,14 +175,14 @@ async def test_an_upload_takes_the_room_of_spare_results(spool: Spool, results: 
     results.spare(ref)
     newer = await blob(spool, b"y" * BUDGET)
     assert newer.in_memory
-    assert results.open(ref) is None
+    assert await results.open(ref) is None
 
 
 async def test_unknown_references(results: SpoolResults) -> None:
     """Forgotten between two steps: nothing to do."""
     results.spare("gone")
     await results.keep("gone")
-    assert results.open("gone") is None
+    assert await results.open("gone") is None
     results.sweep()
     results.make_room(5)
 
@@ -239,10 +239,10 @@ def test_any_text_is_no_link(ref: str, expires: str, signature: str) -> None:
 def test_an_expiry_that_is_no_number_is_refused_even_when_signed(results: SpoolResults) -> None:
     """The signature says where it is from, not that it makes sense."""
     for expires in ("9" * 16, "-1", "soon"):
-        assert not results.check("abc", expires, results._sign("abc", expires))
+        assert not results.check("abc", expires, Links(SECRET, float)._sign("abc", expires))
 
 
 def test_another_process_does_not_take_our_links(results: SpoolResults, wall: Wall) -> None:
     """Signed with its own secret."""
-    other = SpoolResults(now=lambda: 0.0, wall=lambda: wall.time, new_ref=str, secret=b"t" * 32, retention_s=1)
+    other = Links(b"t" * 32, lambda: wall.time)
     assert not other.check(*parts(results.link("abc", 4600)))

@@ -66,7 +66,8 @@ class Database:
         """Raises: LedgerUnusable (an OSError), which says what to do."""
         # Stamps are wall time, but a clock that is set meanwhile must not make jobs older.
         self._anchor = self._wall() - self._now()
-        self._writer = Writer(lambda: connect(self.path), Reserve(self._folder / RESERVE), self._took)
+        self._reserve = Reserve(self._folder / RESERVE)
+        self._writer = Writer(lambda: connect(self.path), self._reserve, self._took)
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="ledger-read")
         try:
             self.owner = await self._in_reader(self._prepare)
@@ -129,7 +130,7 @@ class Database:
                 if found != "ok":
                     raise LedgerUnusable(f"{self.path} is damaged ({found}): {RESCUE}")
             migrate(self._reader)
-            Reserve(self._folder / RESERVE).fill()
+            self._reserve.fill()
             return int(self._reader.execute("UPDATE owner SET epoch = epoch + 1 RETURNING epoch").get)
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise LedgerUnusable(f"{self.path} is damaged ({error}): {RESCUE}") from error
@@ -143,6 +144,7 @@ class Database:
     def _shut(self) -> None:
         if hasattr(self, "_reader"):
             self._reader.close()
+            self._reserve.free()
         if self._lock is not None:
             os.close(self._lock)
 
