@@ -7,9 +7,10 @@ COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-
            --no-emit-find-links --no-strip-extras --quiet
 WORKERS ?= 2
 SOAK_MINUTES ?= 5
+CRASH_ROUNDS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check lint types layers bench soak e2e lock schema dashboard clean
+.PHONY: help run demo test check lint types layers bench soak crash e2e lock schema dashboard clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ bench: $(BIN)/.dev ## Measure, each row beside a reference in the same run (abou
 
 soak: $(BIN)/.dev ## Load with faults for SOAK_MINUTES (5), and balance the books
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
+
+crash: $(BIN)/.dev ## Kill the gateway CRASH_ROUNDS (200) times at every point of a paid job, and balance the books
+	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)
 
 e2e: $(BIN)/.dev ## Make the environments of the other official clients, which the tests then use
 	$(BIN)/python -m tests.e2e.environments
