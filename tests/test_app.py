@@ -133,7 +133,7 @@ async def test_a_client_gets_its_answer_before_the_listener_closes(
 
 
 async def test_jobs_that_are_left_are_told(bfl: Emulator, tmp_path: Path, client: aiohttp.ClientSession) -> None:
-    """At the end of the drain a waiting client hears 503 about a job that may be paid, and the log has the number."""
+    """At the end of the drain a waiting client hears 503 about a job that is handed over; the log has the number."""
     account = {**BFL, "base_url": bfl.api_url}
     with logbook() as book:
         async with Gateway(config(tmp_path, platforms={"bfl": account}), clock=fast_clock()) as gateway:
@@ -143,8 +143,8 @@ async def test_jobs_that_are_left_are_told(bfl: Emulator, tmp_path: Path, client
                 while not bfl.counts.accepted:
                     await asyncio.sleep(0.001)
     async with await running as answer:
-        assert (answer.status, answer.headers["x-should-retry"]) == (503, "false")
-        assert (await answer.json())["error"]["code"] == "shutting_down"
+        assert (answer.status, answer.headers["x-should-retry"]) == (503, "true")
+        assert (await answer.json())["error"]["code"] == "handed_over"
     (line,) = [line for line in book.lines if line["event"] == "jobs left unfinished"]
     assert line["count"] == 1
 

@@ -8,6 +8,7 @@ import json
 import re
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -200,21 +201,23 @@ async def test_faults_of_every_kind_tell_nothing(
 
 
 async def test_a_relay_that_fails_tells_nothing(
-    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Cut, silent, absent: the pool's key is in the request to OpenAI, and nowhere else."""
     kept = Collected()
     with logbook([BFL_KEY, OPENAI_KEY]) as book:
-        for script in (
+        scripts = (
             cut(b""),
             cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
             cut(b"junk\r\n\r\n"),
             silence(b"HTTP/"),
-        ):
+        )
+        for index, script in enumerate(scripts):
             async with fake_openai(script) as openai:
                 gateway = await start_gateway(
                     platforms={"openai": {"kind": "openai", "api_keys": [OPENAI_KEY], "base_url": openai.url}},
                     auth={"keys": key_settings(KEY)},
+                    state_dir=tmp_path / str(index),
                 )
                 if script.__qualname__.startswith("silence"):
                     with pytest.raises(TimeoutError):

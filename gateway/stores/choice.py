@@ -22,6 +22,7 @@ from gateway.stores.sqlite.ledger import SqliteLedger
 
 # Memory is dear: without a ledger on disk nothing is kept for longer.
 LONGEST_IN_MEMORY_S = 3600.0
+LINKS = "links"
 
 
 class Stores(Protocol):
@@ -78,7 +79,7 @@ class InMemory:
         self.results: Results
         self.results = self._results = SpoolResults(
             now=now,
-            links=Links(self.keyring.key("links"), wall),
+            links=Links(lambda: self.keyring.key(LINKS), wall),
             new_ref=new_ref,
             retention_s=self.retention_s,
             spare_s=spare_s,
@@ -105,11 +106,10 @@ class OnDisk:
     Args:
         now: monotonic seconds.  wall: wall time in seconds.
         took: told how long each transaction took, in seconds, in a thread.  held: told the bytes of pictures.
-
-    Raises: OSError for a secret that is not private.
     """
 
     lasting = True
+    keyring: Keyring
 
     def __init__(
         self,
@@ -122,11 +122,10 @@ class OnDisk:
         took: Callable[[float], object],
         held: Callable[[int], object],
     ) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.retention_s = settings.retention
-        self.keyring = Keyring.kept(folder)
+        self._folder = folder
         self._database = Database(folder, now, wall, took)
-        links = Links(self.keyring.key("links"), wall)
+        links = Links(lambda: self.keyring.key(LINKS), wall)
         self.results: Results
         self.results = self._results = DiskResults(
             folder / "results", spool, links, quota=settings.quota, full=self._database.full, held=held
@@ -159,8 +158,9 @@ class OnDisk:
         self._pressed = self._results.over > 0
 
     async def open(self) -> None:
-        """Raises: LedgerUnusable (an OSError), which says what to do."""
+        """Raises: OSError, LedgerUnusable among them, which says what to do."""
         await self._database.open()
+        self.keyring = Keyring.kept(self._folder)
         self.limits.restore(*await self._books.read())
         await self._results.prepare(await self._ledger.refs())
 

@@ -18,6 +18,7 @@ class Keyring:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        self._keys: dict[str, bytes] = {}
 
     @classmethod
     def passing(cls) -> Keyring:
@@ -43,7 +44,9 @@ class Keyring:
 
     def key(self, purpose: str) -> bytes:
         """32 bytes."""
-        return blake3(self._secret, derive_key_context=f"image-gateway {purpose}").digest()
+        if purpose not in self._keys:
+            self._keys[purpose] = blake3(self._secret, derive_key_context=f"image-gateway {purpose}").digest()
+        return self._keys[purpose]
 
 
 def _write(path: Path, secret: bytes) -> None:

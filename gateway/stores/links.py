@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 
 class Links:
-    """`secret` signs, `wall` is wall time in seconds."""
+    """`secret` is asked for what signs, `wall` for wall time in seconds."""
 
-    def __init__(self, secret: bytes, wall: Callable[[], float]) -> None:
+    def __init__(self, secret: Callable[[], bytes], wall: Callable[[], float]) -> None:
         self._secret, self._wall = secret, wall
 
     def link(self, ref: str, expires: int) -> str:
@@ -23,4 +23,6 @@ class Links:
         return good and expires.isascii() and expires.isdigit() and len(expires) < 16 and int(expires) > self._wall()
 
     def _sign(self, ref: str, expires: str) -> str:
-        return hmac.new(self._secret, f"{ref}\n{expires}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return hmac.new(
+            self._secret(), f"{ref}\n{expires}".encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()

@@ -13,6 +13,7 @@ from gateway.app import Gateway
 from gateway.emulator.server import Emulator
 from gateway.handlers.keys import STORY
 from tests.chain.conftest import Serve
+from tests.fakes.customer import until
 from tests.fakes.forms import edit_form, key_settings
 from tests.fakes.logbook import logbook
 from tests.fakes.raw import exchange
@@ -43,6 +44,8 @@ async def test_an_edit_is_one_line(bfl: Emulator, start_gateway: StartGateway, c
             headers={"Authorization": f"Bearer {key}", "X-Client-Request-Id": "mine-1"},
         ) as answer:
             assert answer.status == 200
+            await answer.read()
+        await until(lambda: any(line["event"] == "request" for line in book.lines))
     line = book.request
     assert set(line) == ALWAYS
     assert {name: line[name] for name in ("client_id", "caller", "method", "route", "status", "outcome")} == {

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest.mock import AsyncMock
 
 import aiohttp
 import pytest
@@ -158,7 +159,7 @@ async def test_a_lost_result_is_told(
 ) -> None:
     """A picture that was made and is gone is an error, never an empty success; in a stream it is an event."""
     gateway = await start_gateway(bfl)
-    monkeypatch.setattr(gateway.results, "open", lambda ref: None)
+    monkeypatch.setattr(gateway.results, "open", AsyncMock(return_value=None))
     async with client.post(gateway.url + EDITS, data=edit_form()) as answer:
         assert (answer.status, (await answer.json())["error"]["code"]) == (502, "platform_result_lost")
     async with client.post(gateway.url + EDITS, data=edit_form(stream="true", seed=1)) as answer:

@@ -73,7 +73,7 @@ async def soak(folder: Path, seconds: float, seed: int, tell: Callable[[str], No
         wrong = checks.settled(told, limits)
         stage.gateway.send_signal(signal.SIGTERM)
         code = await _ended(stage)
-        left = [path for path in (folder / "state").rglob("*") if path.is_file()]
+        left = list((folder / "state" / "spool").rglob("*")) + list((folder / "state").rglob("*.tmp"))
 
     spent, paid = told["spent_credits_total"], 1_000_000 - counts["credits"]
     wrong += checks.paid_once(load.asked, counts["accepted_by_prompt"], stage.relayed)

@@ -33,7 +33,7 @@ def results_on(wall: Wall) -> SpoolResults:
     refs = itertools.count()
     return SpoolResults(
         now=lambda: wall.now,
-        links=Links(SECRET, lambda: wall.time),
+        links=Links(lambda: SECRET, lambda: wall.time),
         new_ref=lambda: f"ref{next(refs)}",
         retention_s=3600,
         spare_s=60,
@@ -239,10 +239,10 @@ def test_any_text_is_no_link(ref: str, expires: str, signature: str) -> None:
 def test_an_expiry_that_is_no_number_is_refused_even_when_signed(results: SpoolResults) -> None:
     """The signature says where it is from, not that it makes sense."""
     for expires in ("9" * 16, "-1", "soon"):
-        assert not results.check("abc", expires, Links(SECRET, float)._sign("abc", expires))
+        assert not results.check("abc", expires, Links(lambda: SECRET, float)._sign("abc", expires))
 
 
 def test_another_process_does_not_take_our_links(results: SpoolResults, wall: Wall) -> None:
     """Signed with its own secret."""
-    other = Links(b"t" * 32, lambda: wall.time)
+    other = Links(lambda: b"t" * 32, lambda: wall.time)
     assert not other.check(*parts(results.link("abc", 4600)))
