@@ -28,6 +28,7 @@ from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
 from gateway.handlers.images import Images
+from gateway.handlers.jobs import JobsHandler
 from gateway.handlers.keys import Snapshot
 from gateway.handlers.models import ModelsHandler
 from gateway.handlers.received import Purpose
@@ -254,11 +255,13 @@ class Gateway:
             ).__call__
 
         models = ModelsHandler(relay)
+        jobs = JobsHandler(self.supervisor.look_up, self.queue, self.results, prefix, self.stores.retention_s)
         paths: tuple[tuple[str, str, str, Handler], ...] = (
             ("healthz", "GET HEAD", "/healthz", health.healthz),
             ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),
             ("images.edits", "*", f"/{IMAGES}/images/edits", images("edit")),
             ("images.generations", "*", f"/{IMAGES}/images/generations", images("generation")),
+            ("job", "GET HEAD", f"/{BASE}/jobs/{{id}}", jobs.__call__),
             ("models", "GET HEAD", f"/{BASE}/models", models.list),
             ("model", "GET HEAD", f"/{BASE}/models/{{id:.+}}", models.one),
             ("relay", "*", f"/{BASE}/{{rest:.*}}", relay.__call__),

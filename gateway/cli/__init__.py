@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": "Say what keeps the gateway from working, and what to do about it.",
     "route": "Say where a request would go, and why.",
     "keys": "Make, list and check clients' keys.",
+    "jobs": "List, show and forget paid jobs.",
     "edit": "Edit a picture through a gateway.",
     "emulate": "Run the embedded Black Forest Labs emulator.",
     "demo": "Edit a sample picture and show where the time went.",

@@ -12,10 +12,10 @@ from aiohttp import web
 from gateway.dialects.openai import events, reply
 from gateway.domain.edit import ResponseFormat
 from gateway.domain.errors import AnswerOverdue, GatewayError, InvalidField, Moderated, Paid, QueueFull, ResultLost
-from gateway.domain.hosts import names_loopback
 from gateway.domain.notes import Fate, Note, header
 from gateway.handlers import respond
 from gateway.handlers.keys import SNAPSHOT, STORY, Story
+from gateway.handlers.own_url import own_url
 from gateway.jobs.clock import Clock
 from gateway.jobs.job import Result, worst
 from gateway.jobs.supervisor import JobHandle
@@ -175,11 +175,8 @@ class Answerer:
         return pictures, errors
 
     def _base(self, request: web.Request) -> str:
-        if (public := request[SNAPSHOT].public_url) is not None:
-            return public + self.prefix
-        host = request.headers.get("Host", "")
-        if names_loopback(host):
-            return f"http://{host}{self.prefix}"
+        if (found := own_url(request, self.prefix)) is not None:
+            return found
         raise InvalidField(
             "response_format=url needs PUBLIC_BASE_URL, the address under which clients reach this gateway. "
             "Set it, or use b64_json.",

@@ -76,6 +76,12 @@ class Line:
             self._times.clear()
             self._present.clear()
 
+    def before(self, submission: str) -> int | None:
+        """How many that wait came earlier, of all callers; None when it does not wait."""
+        every = [waiter for models in self._callers.values() for line in models.values() for waiter in line]
+        place = next((waiter.place for waiter in every if waiter.submission == submission), None)
+        return None if place is None else sum(waiter.place < place for waiter in every)
+
     def next(self, full: Container[str]) -> Waiter | None:
         """Whose turn it is, among models that are not `full`."""
         wide: list[Waiter] = []

@@ -30,6 +30,13 @@ class LookUp:
                 return self._live.setdefault(row.job.id, Job.of(row)), how
         return None
 
+    async def by_id(self, id: str) -> Job | None:
+        """In hand or remembered; of one that somebody else goes on with, how far it is."""
+        if (job := self._live.get(id)) is not None:
+            return job
+        found = await self._tools.ledger.get(id)
+        return self._live.get(id) or (found and Job.of(found))
+
     async def _remembered(self, order: Order) -> tuple[Found, ...]:
         wanted = {"key": order.key} if order.key is not None else {"fingerprint": order.fingerprint}
         while True:

@@ -136,6 +136,11 @@ class Queue:
                 self._depth(account, len(lane.line))
             raise
 
+    def before(self, account: str, submission: str) -> int | None:
+        """How many submissions that wait came earlier; None when this one does not wait."""
+        lane = self._lanes.get(account)
+        return None if lane is None else lane.line.before(submission)
+
     async def adopt(self, account: str, model: str, submission: str) -> None:
         """A task that another process has begun runs on: it takes up a slot, also past the ceilings."""
         self._lanes[account].running[submission] = model

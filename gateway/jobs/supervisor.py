@@ -52,7 +52,7 @@ class Supervisor:
         self._tools, self._new_id, self._owner = tools, new_id, owner
         self._retention_s, self._crashed, self._lasting = retention_s, crashed, lasting
         self._live: dict[str, Job] = {}
-        self._look_up = LookUp(tools, self._live)
+        self.look_up = LookUp(tools, self._live)
         self._doors: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -79,8 +79,8 @@ class Supervisor:
         """
         try:
             while True:
-                before = self._look_up.put_down
-                if (found := await self._look_up.find(order)) is not None:
+                before = self.look_up.put_down
+                if (found := await self.look_up.find(order)) is not None:
                     break
                 # One at a time of each caller: who sends the same again meanwhile joins, and is counted once.
                 async with self._doors[order.caller]:
@@ -130,7 +130,7 @@ class Supervisor:
         """Forget a job that has ended and that nobody is being answered from."""
         if job.finished and not job.waiters and job.record.id in self._live:
             del self._live[job.record.id]
-            self._look_up.put_down += 1
+            self.look_up.put_down += 1
 
     def live(self, job: str) -> Job | None:
         """The job of this id while it runs or is being answered."""
@@ -180,7 +180,7 @@ class Supervisor:
 
     def _alone(self, order: Order, before: int) -> bool:
         """True when no job has come or gone that the order might join, since `before` were put down."""
-        return before == self._look_up.put_down and join.live(self._live.values(), order) is None
+        return before == self.look_up.put_down and join.live(self._live.values(), order) is None
 
     async def _begin(self, order: Order, before: int) -> JobHandle | None:
         """A new job, or None when there is one to join after all. Raises: as `start`."""
