@@ -27,6 +27,7 @@ from gateway.domain.hosts import is_loopback
 from gateway.handlers import health
 from gateway.handlers.answer import Answerer
 from gateway.handlers.body import leave_expect
+from gateway.handlers.hooks import HooksHandler
 from gateway.handlers.images import Images
 from gateway.handlers.jobs import JobsHandler
 from gateway.handlers.keys import Snapshot
@@ -40,6 +41,7 @@ from gateway.jobs import join
 from gateway.jobs.account import Accounts
 from gateway.jobs.breaker import Breaker, Breakers
 from gateway.jobs.clock import Clock
+from gateway.jobs.hints import Hints
 from gateway.jobs.paces import Paces
 from gateway.jobs.queue import Queue
 from gateway.jobs.supervisor import Supervisor
@@ -84,6 +86,7 @@ class Gateway:
         self.metrics.memory_budget("limit").set(config.memory.budget)
         self.stores = self._remembering(new_id)
         self.results, self.limits = self.stores.results, self.stores.limits
+        self.hints = Hints(lambda: self.stores.keyring.key("hooks"), config.route_prefix)
         self.session = Session(self.spool)
         self.download = Download(self.spool)
         self.imaging = Imaging(config.imaging)
@@ -117,6 +120,7 @@ class Gateway:
                 job_max_age_s=config.jobs.job_max_age,
                 empty=self.accounts.doubt,
                 able=self.stores.able,
+                hints=self.hints,
             ),
             new_id=lambda: f"job_{new_id()}",
             owner=lambda: self.stores.owner,
@@ -254,11 +258,13 @@ class Gateway:
                 chance=self._chance,
             ).__call__
 
+        hooks = HooksHandler(self.hints, self.supervisor, self.metrics)
         models = ModelsHandler(relay)
         jobs = JobsHandler(self.supervisor.look_up, self.queue, self.results, prefix, self.stores.retention_s)
         paths: tuple[tuple[str, str, str, Handler], ...] = (
             ("healthz", "GET HEAD", "/healthz", health.healthz),
             ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),
+            ("hooks", "POST", "/hooks/{platform}/{job}/{index:[0-9]{1,2}}/{mac}", hooks.__call__),
             ("images.edits", "*", f"/{IMAGES}/images/edits", images("edit")),
             ("images.generations", "*", f"/{IMAGES}/images/generations", images("generation")),
             ("job", "GET HEAD", f"/{BASE}/jobs/{{id}}", jobs.__call__),

@@ -239,6 +239,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             {"{{platform}}": f"gateway:platform_faults:ratio_rate5m{{{AT}}}"}, "percentunit", limits=(0.02, 0.1),
         ),
         Panel(
+            "Call-backs", "What became of the platforms' calls; `refused` and `unknown` are a stranger's.",
+            {"{{platform}} {{outcome}}": happened("platform, outcome", "gateway_hooks_total", AT)},
+        ),
+        Panel(
             "Undocumented words", "Answers with a word that is in no documentation: something is new there.",
             {"{{platform}}": happened("platform", "gateway_vendor_fields_unknown_total", AT)},
         ),

@@ -20,6 +20,10 @@ from gateway.emulator.world import World
 MAX_BODY = 256 * 1024 * 1024
 
 
+# How long an early call-back may keep the answer to its submission.
+EARLY_S = 0.3
+
+
 class Api:
     """Handlers of the submit origin."""
 
@@ -83,10 +87,17 @@ class Api:
         except TooManyActive as why:
             return answers.detail(429, str(why))
         if task.webhook:
-            world.spawn(webhooks.call_back(world, task, submission.fields))
+            await self._call_back(task, submission)
         if armed and armed.fault.act:
             return await self._spoil(armed, request)
         return answers.reply(200, self._answer(task, submission, armed), answers.SUBMIT_HEADERS)
+
+    async def _call_back(self, task: Task, submission: Submission) -> None:
+        world = self._world
+        struck = world.faults.take("webhook", task.riding)
+        calling = world.spawn(webhooks.call_back(world, task, submission.fields, struck))
+        if struck and struck.name == "webhook_early":
+            await asyncio.wait([calling], timeout=EARLY_S)
 
     def _answer(self, task: Task, submission: Submission, armed: Armed | None) -> dict[str, Any]:
         origin = self._world.origins.polling

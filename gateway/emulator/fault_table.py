@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["submit", "task", "poll", "delivery"]
+Stage = Literal["submit", "task", "poll", "delivery", "webhook"]
 
 HTML = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 JSON = "application/json"
@@ -146,6 +146,12 @@ _ALL = (
     Fault("delivery_gzip", "delivery", "the picture with Content-Encoding: gzip", times=1),
     Fault("delivery_drip", "delivery", "sixteen pieces, =SECONDS (0.05) between them", times=1),
     Fault("delivery_stall", "delivery", "never answers", Stall(), times=1),
+    Fault("webhook_lost", "webhook", "is never sent", times=1),
+    Fault("webhook_twice", "webhook", "comes twice", times=1),
+    Fault("webhook_early", "webhook", "comes before the submit is answered", times=1),
+    Fault("webhook_late", "webhook", "comes =SECONDS (60) after the end", times=1),
+    Fault("webhook_forged", "webhook", "behind one of a stranger's with another id and secret", times=1),
+    Fault("webhook_garbage", "webhook", "behind one whose body is no JSON", times=1),
 )
 
 FAULTS: dict[str, Fault] = {fault.name: fault for fault in _ALL}

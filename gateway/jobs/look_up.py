@@ -35,7 +35,9 @@ class LookUp:
         if (job := self._live.get(id)) is not None:
             return job
         found = await self._tools.ledger.get(id)
-        return self._live.get(id) or (found and Job.of(found))
+        if found is None or id in self._live:
+            return self._live.get(id)
+        return Job.of(found)
 
     async def _remembered(self, order: Order) -> tuple[Found, ...]:
         wanted = {"key": order.key} if order.key is not None else {"fingerprint": order.fingerprint}

@@ -8,9 +8,11 @@ status does, half a minute in which the vendor knows no such task, or the hour a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from gateway.domain.errors import Paid, TaskLost
 from gateway.domain.outcome import Outcome, Ticket, Unsure, Working
+from gateway.jobs.hints import NET_S, Hint
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
 from gateway.upstream.session import Answered
@@ -31,6 +33,7 @@ class Polling:
     Args:
         parked: called once, when the task is older than the maximum age and is asked after sparsely from then on.
         age_s: how old the task is already, when another process has begun it.
+        hint: told when the vendor calls back, which is when to ask; until then sparsely.
     """
 
     def __init__(
@@ -40,11 +43,12 @@ class Polling:
         ticket: Ticket,
         parked: Callable[[], Awaitable[None]],
         age_s: float = 0.0,
+        hint: Hint | None = None,
     ) -> None:
         self._tools, self._platform, self._ticket, self._park = tools, platform, ticket, parked
         self._pace = tools.paces(platform, ticket.model)
         self._started = tools.clock.now() - age_s
-        self._resumed = age_s > 0.0
+        self._resumed, self._hint = age_s > 0.0, hint
         self._working_s = 0.0
         self._bad = 0
         self._rest_s = 0.0
@@ -61,7 +65,7 @@ class Polling:
             if age > self._tools.job_max_age_s and not self._parked:
                 self._parked = True
                 await self._park()
-            await self._tools.clock.sleep(self._wait_s(age, polls))
+            await self._rest(self._wait_s(age, polls))
             outcome = await self._ask()
             polls += 1
             if isinstance(outcome, Working):
@@ -80,7 +84,14 @@ class Polling:
         if self._bad:
             longest = min(DOUBT_LONGEST_S, DOUBT_S * 2 ** min(self._bad, 5))
             return max(self._rest_s, self._tools.jitter(longest))
-        return self._pace.next_wait(age, polls)
+        return NET_S if self._hint is not None else self._pace.next_wait(age, polls)
+
+    async def _rest(self, seconds: float) -> None:
+        if self._hint is None:
+            await self._tools.clock.sleep(seconds)
+        else:
+            with suppress(TimeoutError):
+                await self._tools.clock.within(seconds, self._hint.wait())
 
     async def _ask(self) -> Outcome:
         clock, outcome = self._tools.clock, None
@@ -107,7 +118,7 @@ class Polling:
             self._missing = None
         elif self._missing is None:
             self._missing = age
-        elif age - self._missing >= MISSING_S:
+        elif age - self._missing >= MISSING_S and self._hint is None:  # by its id it may be another region's
             raise self._lost("The platform no longer knows the job it took.")
 
     def _learn(self) -> None:

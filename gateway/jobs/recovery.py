@@ -17,7 +17,7 @@ from gateway.jobs.charge import Charge
 from gateway.jobs.job import Job
 from gateway.jobs.slot import Slot
 from gateway.jobs.submission import UNKNOWN_HOLD_S, Submission
-from gateway.jobs.submit import Resumed, answer_lost
+from gateway.jobs.submit import Resumed, answer_lost, known
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
 from gateway.stores.contract import Found, Row, State
@@ -87,6 +87,29 @@ class Recovery:
 
     def _slot(self, found: Found, platform: Platform, index: int) -> Slot:
         return Slot(self._tools, platform, found.job.model, f"{found.job.id}/{index}", Caller(found.job.caller))
+
+    async def found_again(self, found: Found, index: int, task: str) -> bool:
+        """
+        A call-back names the task of a submission whose answer was lost, and which is charged already: go on with it.
+        False when the platform knows no such task.
+        """
+        record, platform = found.job, self._platforms.get(found.job.platform)
+        if platform is None or record.model not in platform.models:
+            return False
+        if not await known(self._tools, platform, task, record.model):
+            return False
+        if found.rows[index].owner < self._owner:
+            await self._tools.ledger.adopt(record.id, self._owner)
+        ticket = platform.ticket(task, record.model)
+        await self._tools.ledger.submitted(record.id, index, self._owner, ticket)
+        rows = {**found.rows, index: Row(State.SUBMITTED, self._owner, ticket)}
+        job = Job.of(Found(record, rows, found.age))
+        charge = Charge(self._tools, platform, record.model, record.id, ())
+        begin = Resumed(ticket, max(YOUNGEST_S, self._tools.clock.wall() - record.created))
+        slot = self._slot(found, platform, index)
+        self._begin(job, {index: Submission(self._tools, platform, job, charge, slot, begin, index, self._owner)})
+        log.info("lost answer found again", job=f"{record.id}/{index}")
+        return True
 
     async def _settle(self, open_ids: set[str]) -> None:
         """Money that was set aside for what has ended, or never began."""

@@ -101,7 +101,8 @@ class Submission:
                 await tools.ledger.submitted(record.id, self._index, self._owner, ticket)
                 self._job.sent(self._index)
             self._job.accepted(self._index)
-            polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s)
+            hint = tools.hints.listen(record.id, self._index) if self._platform.webhook_base else None
+            polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint)
             outcome = await self._step("poll", polling.until_over())
         finished = self._terminal(outcome)
         if finished.cost is not None:
@@ -125,6 +126,7 @@ class Submission:
         another process goes on with is settled there.
         """
         self._slot.release()
+        self._tools.hints.leave(self._job.record.id, self._index)
         while self._begin.pictures:
             self._begin.pictures.pop().release()
         at_stake = self._job.at_stake(self._index)

@@ -11,12 +11,14 @@ from typing import Protocol
 
 from gateway.domain.blob import Blob
 from gateway.domain.errors import AnswerLost, Paid, PlatformBusy, PlatformUnreachable, QueueFull
-from gateway.domain.outcome import Failed, Outcome, Ticket, Working
+from gateway.domain.outcome import Failed, Outcome, Ticket, Unsure, Working
+from gateway.jobs.hints import LOST_S, Hint
 from gateway.jobs.job import Job
 from gateway.jobs.order import Order
 from gateway.jobs.slot import Slot
 from gateway.jobs.steps import Steps
 from gateway.jobs.tools import Tools
+from gateway.platforms.contract import Platform
 from gateway.upstream.session import Answered, MaybeSent, NotSent, Sent
 
 # Nothing was sent, so trying again costs nothing; three times, about 20 s with slow connects.
@@ -67,8 +69,36 @@ class Submit:
         self._breaker = tools.breakers.of(order.platform.account)
         self.written = False
         self.pictures: list[Blob] = []
+        self._call, self._hint = self._plan.calls[index], None
+        if (base := self._platform.webhook_base) is not None:
+            name = (self._platform.name, job.record.id, index)
+            self._call = self._platform.hooked(self._call, tools.hints.url(base, *name), tools.hints.secret(*name))
+            if self._call is not self._plan.calls[index]:
+                self._hint = tools.hints.listen(job.record.id, index)
 
     async def __call__(self) -> Outcome:
+        try:
+            return await self._until_taken()
+        except AnswerLost:
+            if self._hint is None or (task := await self._named(self._hint)) is None:
+                raise
+            return Working(self._platform.ticket(task, self._plan.target.model), "called back")
+
+    async def _named(self, hint: Hint) -> str | None:
+        """
+        The task that a call-back names, and that the vendor knows. The answer to the submission is lost, but the vendor
+        calls when the task is over.
+        """
+        clock = self._tools.clock
+        until = clock.now() + LOST_S
+        while hint.task is None or not await known(self._tools, self._platform, hint.task, self._plan.target.model):
+            try:
+                await clock.within(until - clock.now(), hint.wait())
+            except TimeoutError:
+                return None
+        return hint.task
+
+    async def _until_taken(self) -> Outcome:
         tools, failures = self._tools, 0
         while True:
             await self._turn()
@@ -96,7 +126,7 @@ class Submit:
 
     async def _attempt(self) -> tuple[Sent, Outcome | None]:
         """Send once. Raises: PlatformUnavailable, before INTENT or while it is known to be unpaid."""
-        tools, call, job = self._tools, self._plan.calls[self._index], self._job.record.id
+        tools, call, job = self._tools, self._call, self._job.record.id
         await self._breaker.until_decided(job)
         with self._breaker.attempt(job) as attempt:
             await self._intend()
@@ -150,6 +180,13 @@ class Submit:
 
     def _overdue(self) -> bool:
         return self._tools.clock.now() >= self._deadline
+
+
+async def known(tools: Tools, platform: Platform, task: str, model: str) -> bool:
+    """True when the vendor has a task of this id: whoever names one may be wrong."""
+    ticket = platform.ticket(task, model)
+    sent = await tools.ask(platform, ticket)
+    return isinstance(sent, Answered) and not isinstance(platform.read_poll(ticket, sent.answer), Unsure)
 
 
 def answer_lost(why: str) -> AnswerLost:

@@ -139,11 +139,26 @@ class Supervisor:
     async def recover(self, platforms: Mapping[str, Platform]) -> int:
         """Go on with what the process before has begun; returns how many submissions that are. Before `start`."""
 
+        return await self._recovery(platforms).run()
+
+    async def called_back(self, platforms: Mapping[str, Platform], job: str, index: int, task: str) -> bool:
+        """A vendor's call-back names a submission's task. False when it has to come again, as the job is in use."""
+        if self._tools.hints.give(job, index, task):
+            return True
+        found = await self._tools.ledger.get(job)
+        row = found.rows.get(index) if found is not None else None
+        if found is None or row is None or row.state is not State.UNKNOWN:
+            return True
+        if job in self._live or self._draining:
+            return False
+        return await self._recovery(platforms).found_again(found, index, task)
+
+    def _recovery(self, platforms: Mapping[str, Platform]) -> Recovery:
         def begin(job: Job, submissions: Mapping[int, Submission]) -> None:
             self._live[job.record.id] = job
             self._run(job, submissions)
 
-        return await Recovery(self._tools, self._owner(), platforms, begin).run()
+        return Recovery(self._tools, self._owner(), platforms, begin)
 
     async def sweep(self) -> None:
         """Forget what has passed its time, and count what is open."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.domain.outcome import Ticket
 from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
+from gateway.jobs.hints import Hints
 from gateway.jobs.pace import Pace
 from gateway.jobs.queue import Queue
 from gateway.platforms.contract import Platform
@@ -36,6 +37,7 @@ class Tools:
     chance: Callable[[], float]
     paces: Callable[[Platform, str], Pace]
     job_max_age_s: float
+    hints: Hints
     empty: Callable[[], None] = lambda: None
     able: Callable[[], None] = lambda: None
 

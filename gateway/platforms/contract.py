@@ -149,6 +149,23 @@ class Platform(Protocol):
         """What the answer to a poll means. Never raises on anything a vendor may send."""
         ...
 
+    @property
+    def webhook_base(self) -> str | None:
+        """Where the vendor's call-backs reach this gateway; None when nothing was said, or the vendor has none."""
+        ...
+
+    def hooked(self, call: Call, url: str, secret: str) -> Call:
+        """The submission with an address to call back at and a secret to show there; as it is when it takes none."""
+        ...
+
+    def read_hook(self, headers: Mapping[str, str], body: bytes, secret: str) -> str | None:
+        """The task that a call-back names, if it shows the secret. Never raises on anything that may be sent."""
+        ...
+
+    def ticket(self, task: str, model: str) -> Ticket:
+        """What asks after a task of which only the id is known."""
+        ...
+
     def probe(self) -> Call:
         """A call that costs nothing and tells whether the key is good and what is left on the account."""
         ...
@@ -158,7 +175,22 @@ class Platform(Protocol):
         ...
 
 
-class AtOnce:
+class NoHooks:
+    """The part of a `Platform` whose vendor calls nobody back."""
+
+    webhook_base: str | None = None
+
+    def hooked(self, call: Call, url: str, secret: str) -> Call:
+        return call
+
+    def read_hook(self, headers: Mapping[str, str], body: bytes, secret: str) -> str | None:
+        return None
+
+    def ticket(self, task: str, model: str) -> Ticket:
+        raise LookupError(f"{model} has no task {task} that could be asked after by its id")
+
+
+class AtOnce(NoHooks):
     """
     The half of a `Platform` whose vendor answers a submission with the picture: there is never a task to ask after.
 

@@ -104,6 +104,7 @@ class Catalogue:
         )
         for reason in ("key", "resend", "orphan"):
             self.duplicates_prevented(reason)
+        self.hooks = count("hooks_total", "Call-backs of vendors, by what became of them", "platform", "outcome")
         self.vendor_fields_unknown = count(
             "vendor_fields_unknown_total", "Vendor answers with a word that is in no documentation", "platform"
         )
@@ -134,6 +135,8 @@ class Catalogue:
         self.queue_depth(platform)
         self.results_lost(platform)
         self.vendor_fields_unknown(platform)
+        for outcome in ("taken", "later", "refused", "unknown"):
+            self.hooks(platform, outcome)
         for model in models:
             self.submissions(platform, model, "ok")
             self.submissions_active(platform, model)

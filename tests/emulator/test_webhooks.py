@@ -64,5 +64,43 @@ async def test_nobody_there_is_counted(client: Client) -> None:
     """A closed port does no harm."""
     await client.submit("a [[fault:request_moderated]]", webhook_url="http://127.0.0.1:9/hook")
     async with asyncio.timeout(5):
-        while client.bfl.counts.webhooks != {"unreachable": 1}:
+        while not client.bfl.counts.webhooks["unreachable"]:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        ("lost", []),
+        ("twice", [True, True]),
+        ("late", [True]),
+        ("early", [True, True]),
+        ("forged", [False, True]),
+        ("garbage", [True, True]),
+    ],
+)
+async def test_call_backs_go_wrong(client: Client, receiver: Receiver, fault: str, seen: list[bool]) -> None:
+    """Each in its own way; the genuine ones show the secret."""
+    url, calls = receiver
+    prompt = f"a [[fault:webhook_{fault}]] [[fault:request_moderated]]"
+    await client.submit(prompt, webhook_url=url, webhook_secret="s3")
+    found = [(await asyncio.wait_for(calls.get(), 10))[0]["X-Webhook-Secret"] == "s3" for _ in seen]
+    assert found == seen
+    await asyncio.sleep(0.05)
+    assert calls.empty()
+
+
+async def test_what_is_not_taken_comes_again(client: Client, aiohttp_server: AiohttpServer) -> None:
+    """Until it is."""
+    answers = iter((500, 302, 204))
+
+    async def receive(_request: web.Request) -> web.Response:
+        return web.Response(status=next(answers))
+
+    app = web.Application()
+    app.router.add_post("/hook", receive)
+    server = await aiohttp_server(app)
+    await client.submit("a [[fault:request_moderated]]", webhook_url=str(server.make_url("/hook")))
+    async with asyncio.timeout(5):
+        while client.bfl.counts.webhooks != {"500": 1, "302": 1, "204": 1}:
             await asyncio.sleep(0.01)

@@ -17,6 +17,7 @@ from gateway.domain.outcome import Finished, Outcome, Ticket, Working
 from gateway.domain.target import JobTarget
 from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
+from gateway.jobs.hints import Hints
 from gateway.jobs.join import DELIVERED_S
 from gateway.jobs.order import Order
 from gateway.jobs.pace import Pace, Prior
@@ -24,7 +25,7 @@ from gateway.jobs.queue import Queue
 from gateway.jobs.settings import BreakerSettings
 from gateway.jobs.supervisor import Supervisor
 from gateway.jobs.tools import Tools
-from gateway.platforms.contract import Health, Model, Plan
+from gateway.platforms.contract import Health, Model, NoHooks, Plan
 from gateway.stores.contract import Found, ReplySpec
 from gateway.stores.ledger import MemoryLedger
 from gateway.stores.limits import MemoryLimits
@@ -44,7 +45,7 @@ READY = Finished((Link("https://toy.example/picture"),), seed=7)
 Said = Sent | Outcome | Exception
 
 
-class Vendor:
+class Vendor(NoHooks):
     """
     Implements `Platform`, and the `send` and `fetch` of the network.
 
@@ -197,6 +198,7 @@ class Works:
             chance=lambda: 0.5,
             paces=lambda _platform, _model: pace,
             job_max_age_s=max_age_s,
+            hints=Hints(lambda: b"k" * 32, ""),
             empty=empty,
         )
         ids = itertools.count(1)

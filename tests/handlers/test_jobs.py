@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,10 @@ async def told(gateway: Gateway, client: aiohttp.ClientSession, id: str, key: st
     headers = {"Authorization": f"Bearer {key}"}
     async with client.get(f"{gateway.url}/v1/jobs/{id}", headers=headers) as answer:
         return answer.status, await answer.json()
+
+
+def _waiting(customer: Customer, count: int) -> bool:
+    return customer.metric("queue_depth", platform="bfl") == count
 
 
 async def test_a_finished_job(bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:
@@ -42,7 +47,7 @@ async def test_queued_and_running(bfl: Emulator, start_gateway: StartGateway, cl
     await until(lambda: bfl.counts.accepted == 1)
     for waiting in (1, 2):
         begun.append(customer.begin(f"make it red {waiting}"))
-        await until(lambda waiting=waiting: customer.metric("queue_depth", platform="bfl") == waiting)
+        await until(partial(_waiting, customer, waiting))
     found = [(await told(gateway, client, id))[1] for id in list(gateway.supervisor._live)]
     assert [job["status"] for job in found] == ["running", "queued", "queued"]
     assert [job["queue_position"] for job in found] == [None, 0, 1]

@@ -13,13 +13,22 @@ from gateway.domain.egress import refuse_plain
 from gateway.domain.errors import InvalidField
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.secret import Secret
-from gateway.domain.settings import BaseUrl
+from gateway.domain.settings import BaseUrl, Settings
 from gateway.platforms.account import Account
 from gateway.platforms.bfl.kinds import Flux
 from gateway.platforms.bfl.models import MODELS
 from gateway.platforms.bfl.terms import check
 
 EDITS, GENERATES = "flux-kontext-pro", "flux-pro-1.1"
+
+
+class WebhookSettings(Settings):
+    """The platform calls when a task is over. A call is a hint: what it says is asked after."""
+
+    public_url: BaseUrl | None = Field(
+        default=None,
+        description="Where the platform reaches this gateway; left out, it is not to call",
+    )
 
 
 class BflSettings(Account):
@@ -49,6 +58,7 @@ class BflSettings(Account):
         default="refuse", description="`ignore` drops fields nobody knows, and reports how many"
     )
     forward_user: bool = Field(default=False, description="Send `user` or `safety_identifier` on as BFL's `user`")
+    webhook: WebhookSettings = Field(default_factory=WebhookSettings)
     polling_hosts: tuple[str, ...] = Field(
         default=(), description="Hosts outside bfl.ai that may be polled, with the key, over https"
     )

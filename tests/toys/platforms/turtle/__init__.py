@@ -12,7 +12,7 @@ from gateway.domain.errors import UnknownField
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Outcome, Ticket
 from gateway.domain.target import JobTarget
-from gateway.platforms.contract import Health, Plan
+from gateway.platforms.contract import Health, NoHooks, Plan
 from gateway.wire.call import Answer, Call
 
 from . import response
@@ -23,7 +23,7 @@ from .settings import TurtleSettings
 SETTINGS = TurtleSettings
 
 
-class Turtle:
+class Turtle(NoHooks):
     """One account."""
 
     owner = "turtle"

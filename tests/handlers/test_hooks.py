@@ -1,0 +1,140 @@
+"""The vendor's call-backs, genuine and forged, early, late, twice and never: one submission, and the picture comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import pytest
+
+from gateway.app import Gateway
+from gateway.emulator.server import Emulator
+from gateway.emulator.settings import EmulatorSettings
+from tests.bench.processes import free_port
+from tests.conftest import FASTER, StartGateway
+from tests.fakes.customer import Customer, until
+
+Start = Callable[[], Awaitable[Gateway]]
+
+
+@pytest.fixture
+async def hooked(bfl: Emulator, start_gateway: StartGateway) -> Start:
+    """Starts gateways one after the other at one address, which the vendor calls."""
+    port = free_port()
+
+    async def start() -> Gateway:
+        webhook = {"public_url": f"http://127.0.0.1:{port}"}
+        return await start_gateway(bfl, platform={"webhook": webhook}, listen={"port": port})
+
+    return start
+
+
+async def test_a_call_back_shortens_the_waiting(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
+    """The task is asked after when it is over, once, and by its id: the answer named no address."""
+    customer = Customer(await hooked(), client)
+    reply = await customer.edit("make it blue")
+    assert len(reply.pictures) == 1
+    assert (bfl.counts.accepted, bfl.counts.polls) == (1, 1)
+    await until(lambda: bfl.counts.webhooks == {"204": 1})
+    await customer.balance()
+
+
+@pytest.mark.parametrize("fault", ["lost", "twice", "early", "late", "forged", "garbage"])
+async def test_call_backs_as_they_come(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession, fault: str) -> None:
+    """Polling is the net: whatever becomes of the call-back, the picture comes and is paid once."""
+    customer = Customer(await hooked(), client)
+    reply = await customer.edit(f"make it blue [[fault:webhook_{fault}]]")
+    assert len(reply.pictures) == 1
+    assert bfl.counts.accepted == 1
+    await customer.balance()
+
+
+@pytest.mark.parametrize("how", ["reset", "502", "empty"])
+async def test_a_lost_answer_is_found_again(
+    hooked: Start, bfl: Emulator, client: aiohttp.ClientSession, how: str
+) -> None:
+    """The id comes with the call-back: the client that waits gets its picture."""
+    customer = Customer(await hooked(), client)
+    reply = await customer.edit(f"make it blue [[fault:submit_accepted_{how}]]")
+    assert len(reply.pictures) == 1
+    assert bfl.counts.accepted == 1
+    await customer.balance()
+
+
+async def test_a_lost_answer_is_found_again_after_a_restart(
+    hooked: Start, bfl: Emulator, client: aiohttp.ClientSession
+) -> None:
+    """The call-back comes to the next process, which has only the row that says that nobody knows."""
+    first = Customer(await hooked(), client)
+    prompt, key = "make it blue [[fault:submit_accepted_reset]] [[fault:webhook_late]]", {"Idempotency-Key": "k"}
+    begun = first.begin(prompt, headers=key)
+    await until(lambda: bfl.counts.accepted == 1)
+    await first.gateway._clock.sleep(1)
+    await first.gateway.__aexit__()
+    assert (await begun).status == 503
+    second = Customer(await hooked(), client)
+    await until(lambda: bfl.counts.webhooks["204"] == 1)
+    reply = await second.edit(prompt, headers=key)
+    assert len(reply.pictures) == 1
+    assert bfl.counts.accepted == 1
+    await second.balance()
+
+
+async def test_strangers(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
+    """An address that was not given out, a wrong secret, any bytes, and too many of them: 4xx, and nothing ends."""
+    gateway = await hooked()
+    customer = Customer(gateway, client)
+    begun = customer.begin("make it blue [[fault:webhook_lost]]")
+    await until(lambda: bfl.counts.accepted == 1)
+    (id,) = gateway.supervisor._live
+    good = gateway.hints.url(gateway.url, "bfl", id, 0)
+    secret = {"X-Webhook-Secret": gateway.hints.secret("bfl", id, 0)}
+    tries: list[tuple[str, dict[str, str], bytes, int]] = [
+        (good[:-1] + "x", secret, b"{}", 404),
+        (good.replace("/0/", "/1/"), secret, b"{}", 404),
+        (good.replace("/bfl/", "/nobody/"), secret, b"{}", 404),
+        (good, {}, b'{"id": "x"}', 401),
+        (good, {"X-Webhook-Secret": "a-guess"}, b'{"id": "x"}', 401),
+        (good, {"X-BFL-Signature": "sha256=00"}, b'{"id": "x"}', 401),
+        (good, {"X-BFL-Signature": "v1"}, b"\xff\xfe", 401),
+        (good, secret, b"\xff\xfe", 401),
+        (good, secret, b'{"id": 7}', 401),
+        (good, secret, b"x" * 10_000_000, 413),
+    ]
+    for url, headers, data, status in tries:
+        async with client.post(url, data=data, headers=headers) as answer:
+            assert answer.status == status, (url, headers)
+    async with client.get(good) as answer:
+        assert answer.status == 405
+    assert len((await begun).pictures) == 1
+    assert bfl.counts.accepted == 1
+
+
+async def test_a_hint_that_is_wrong(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
+    """Even a genuine call-back is not believed: the vendor knows no such task, so the lost answer stays lost."""
+    gateway = await hooked()
+    customer = Customer(gateway, client)
+    begun = customer.begin("make it blue [[fault:submit_reset]]")
+    await until(lambda: bfl.counts.submits_seen == 1)
+    await until(lambda: len(gateway.supervisor._live) == 1)
+    (id,) = gateway.supervisor._live
+    url, secret = gateway.hints.url(gateway.url, "bfl", id, 0), gateway.hints.secret("bfl", id, 0)
+    async with client.post(url, json={"id": "made-up"}, headers={"X-Webhook-Secret": secret}) as answer:
+        assert answer.status == 204
+    assert (await begun).refusal == (502, "platform_answer_lost", "false")
+    assert bfl.counts.accepted == 0
+    async with client.post(url, json={"id": "made-up"}, headers={"X-Webhook-Secret": secret}) as answer:
+        assert answer.status == 503
+    assert customer.metric("hooks_total", platform="bfl", outcome="taken") == 1
+
+
+async def test_the_other_header(start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:
+    """An HMAC of the body beside the secret itself."""
+    port = free_port()
+    async with Emulator(EmulatorSettings(speed=FASTER, webhook_signature=True)) as bfl:
+        webhook = {"public_url": f"http://127.0.0.1:{port}"}
+        gateway = await start_gateway(bfl, platform={"webhook": webhook}, listen={"port": port})
+        assert len((await Customer(gateway, client).edit("make it blue")).pictures) == 1
+        await until(lambda: bfl.counts.webhooks == {"204": 1})
+        await asyncio.sleep(0)
