@@ -6,6 +6,7 @@ The address and a secret say that it was told to; what it says is only a hint, a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from gateway.jobs.supervisor import Supervisor
 from gateway.telemetry.catalogue import Catalogue
 
 MOST = 64 * 1024
+INDEX = re.compile(r"[0-9]{1,2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class HooksHandler:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Raises: NotFound for an address that was never given out, BadKey without its secret, OutOfRoom for later."""
         platforms, told = request[SNAPSHOT].platforms, request.match_info
-        name, job, index = told["platform"], told["job"], int(told["index"])
+        name, job, asked = told["platform"], told["job"], told["index"]
+        index = int(asked) if INDEX.fullmatch(asked) else -1
         platform = platforms.get(name)
         if platform is None or not self.hints.good(told["mac"], name, job, index):
             self._count(name if platform else "-", "unknown")

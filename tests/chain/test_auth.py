@@ -100,9 +100,9 @@ async def test_without_a_key_nothing_tells_what_exists(start_gateway: StartGatew
 
 
 async def test_only_the_table_is_open(start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:
-    """Every resource of the public side asks for a key unless it is listed, and the list is these two."""
+    """Every resource of the public side asks for a key unless it is listed, and the list is these three."""
     gateway = await start_gateway(auth={"keys": key_settings(KEY)})
-    assert sorted(OPEN) == ["healthz", "results"]
+    assert sorted(OPEN) == ["healthz", "hooks", "results"]
     for resource in gateway.public.router.resources():
         path = resource.canonical.replace("{ref}", "x").replace("{id}", "x").replace("{rest}", "x")
         async with client.get(gateway.url + path) as answer:

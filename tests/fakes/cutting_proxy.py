@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+# How often a server that is not there is tried, each twentieth of a second.
+HOLD = 200
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 
 
@@ -61,6 +63,14 @@ class CuttingProxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _onward(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A server that restarts is waited for, as a balancer with a queue does."""
+        for _ in range(HOLD):
+            with suppress(ConnectionRefusedError):
+                return await asyncio.open_connection(*self._target)
+            await asyncio.sleep(0.05)
+        return await asyncio.open_connection(*self._target)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -68,7 +78,7 @@ class CuttingProxy:
         task.add_done_callback(self._tasks.discard)
         cut = self._cuts[self.connections] if self.connections < len(self._cuts) else Cut()
         self.connections += 1
-        onward, away = await asyncio.open_connection(*self._target)
+        onward, away = await self._onward()
         ways = {
             asyncio.ensure_future(_upload(reader, away, cut)),
             asyncio.ensure_future(_answer(onward, writer, cut)),
