@@ -264,7 +264,7 @@ class Gateway:
         paths: tuple[tuple[str, str, str, Handler], ...] = (
             ("healthz", "GET HEAD", "/healthz", health.healthz),
             ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),
-            ("hooks", "POST", "/hooks/{platform}/{job}/{index}/{mac}", hooks.__call__),
+            ("hooks", "*", "/hooks/{platform}/{job}/{index}/{mac}", hooks.__call__),
             ("images.edits", "*", f"/{IMAGES}/images/edits", images("edit")),
             ("images.generations", "*", f"/{IMAGES}/images/generations", images("generation")),
             ("job", "GET HEAD", f"/{BASE}/jobs/{{id}}", jobs.__call__),

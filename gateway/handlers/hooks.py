@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from gateway.domain.errors import BadKey, NotFound, OutOfRoom
+from gateway.domain.errors import BadKey, MethodNotAllowed, NotFound, OutOfRoom
 from gateway.handlers.body import Body, Pace
 from gateway.handlers.keys import SNAPSHOT, STORY
 from gateway.jobs.hints import Hints
@@ -30,6 +30,8 @@ class HooksHandler:
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Raises: NotFound for an address that was never given out, BadKey without its secret, OutOfRoom for later."""
+        if request.method != "POST":
+            raise MethodNotAllowed(f"{request.method} is not allowed here; allowed: POST.", allowed=("POST",))
         platforms, told = request[SNAPSHOT].platforms, request.match_info
         name, job, asked = told["platform"], told["job"], told["index"]
         index = int(asked) if INDEX.fullmatch(asked) else -1

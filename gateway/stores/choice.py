@@ -161,6 +161,7 @@ class OnDisk:
         """Raises: OSError, LedgerUnusable among them, which says what to do."""
         await self._database.open()
         self.keyring = Keyring.kept(self._folder)
+        await self._ledger.open()
         self.limits.restore(*await self._books.read())
         await self._results.prepare(await self._ledger.refs())
 

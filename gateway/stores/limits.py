@@ -35,7 +35,7 @@ class Reservation:
 
 
 class Entry(NamedTuple):
-    """So many millionths of a unit into a caller's book of a period; less than nothing for a correction."""
+    """How many millionths of a unit stand in a caller's book of a period."""
 
     caller: str
     period: str
@@ -44,10 +44,10 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """Told of all money, so that it can be read again after a restart. This one keeps nothing."""
+    """Told of all money, and how the books stand then, so that it can be read again after a restart. Keeps nothing."""
 
-    def opened(self, id: str, reservation: Reservation, entries: Iterable[Entry]) -> None: ...
-    def closed(self, id: str, entries: Iterable[Entry]) -> None: ...
+    def opened(self, id: str, reservation: Reservation, books: Iterable[Entry]) -> None: ...
+    def closed(self, id: str, books: Iterable[Entry]) -> None: ...
     def forgotten(self, caller: str, periods: Iterable[str]) -> None: ...
 
 
@@ -165,8 +165,9 @@ class MemoryLimits:
             money, today = {"credits": micro(usage.credits), "cents": micro(usage.cents)}, periods(self._wall())
             opened = self._open[id] = Reservation(caller.id, usage.jobs, money, tuple(today.values()))
             account.jobs += usage.jobs
-            self._journal.opened(id, opened, _entries(opened, money))
             self._book(opened, money)
+            if not usage.jobs:  # a job by itself costs nothing, and ends with its process
+                self._journal.opened(id, opened, self._standing(opened))
 
     def _end(self, id: str, cost: Mapping[str, int]) -> None:
         self._rated.pop(id, None)
@@ -174,12 +175,17 @@ class MemoryLimits:
             return
         self._accounts[found.caller].jobs -= found.jobs
         money = {unit: cost[unit] - set_aside for unit, set_aside in found.money.items()}
-        self._journal.closed(id, _entries(found, money))
         self._book(found, money)
+        if not found.jobs:
+            self._journal.closed(id, self._standing(found))
 
     def _book(self, reservation: Reservation, money: dict[str, int]) -> None:
         if gone := self._purse(reservation.caller).add(reservation.periods, money):
             self._journal.forgotten(reservation.caller, gone)
+
+    def _standing(self, of: Reservation) -> list[Entry]:
+        used = self._purse(of.caller).used
+        return [Entry(of.caller, period, unit, used(unit, period)) for period in of.periods for unit in of.money]
 
     def _purse(self, caller: str) -> Purse:
         return self._accounts.setdefault(caller, _Account()).purse
@@ -200,10 +206,6 @@ class MemoryLimits:
                 used, reset_s = account.rates[name].used, account.rates[name].whole_in(self._now())
             found[name] = Window(limit / MICRO, max(0, limit - used) / MICRO, reset_s)
         return found
-
-
-def _entries(of: Reservation, money: Mapping[str, int]) -> list[Entry]:
-    return [Entry(of.caller, period, unit, amount) for period in of.periods for unit, amount in money.items() if amount]
 
 
 @lru_cache

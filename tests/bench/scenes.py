@@ -76,6 +76,9 @@ class Scenes:
         yield self._of("CPU per edit, 10 KB in, 10 KB out", "ms", ours, theirs, lambda run: run.cpu_ms, aim=1.0)
         yield self._of("edits a second, 10 KB, 64 at once", "/s", ours, theirs, lambda run: run.per_s)
 
+        async for row in self._ledger(small):
+            yield row
+
         middle = Edit.of("large", sent=MB, got=LARGE)
         ours, theirs = await self._turns(stage.gateway, bare, middle, at_once=32)
         yield self._of("CPU per edit, 1 MB in, 1.5 MB out", "ms", ours, theirs, lambda run: run.cpu_ms, aim=6)
@@ -102,6 +105,16 @@ class Scenes:
         ours, theirs = await self._turns(stage.gateway, bare, Chat(), at_once=4)
         yield self._of("relayed chat, first byte, p50", "ms", ours, theirs, lambda run: run.first_ms(0.5))
         yield self._of("CPU per relayed chat", "ms", ours, theirs, lambda run: run.cpu_ms, aim=1.3, aim_is_ratio=True)
+
+    async def _ledger(self, small: Edit) -> AsyncIterator[Row]:
+        """The gateway beside itself: without a ledger, with one, and with finished pictures in files as well."""
+        stage = self._stage
+        noted, forgetful = await self._turns(stage.unfiled, stage.forgetful, small, at_once=24)
+        name = "CPU per edit, 10 KB, 24 at once: ledger beside none"
+        yield self._of(name, "ms", noted, forgetful, lambda run: run.cpu_ms, aim=1.15, aim_is_ratio=True)
+        filed, unfiled = await self._turns(stage.filed, stage.unfiled, small, at_once=24)
+        file_ms = median(run.cpu_ms for run in filed) - median(run.cpu_ms for run in unfiled)
+        yield self._row("  CPU of the result's file", "ms", file_ms, None, aim=0.8)
 
     async def _memory(self) -> AsyncIterator[Row]:
         for at_once, sent, aim in ((32, 20 * MB, 160), (500, MB, 220)):

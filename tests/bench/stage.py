@@ -26,8 +26,10 @@ STARTS = 3
 @dataclass(frozen=True, slots=True)
 class Stage:
     """
-    `gateway` keeps pictures in memory, `spooling` has no room for one, `tight` has 64 MiB; `watched` and `bare` tell
-    their loops' pauses at the socket beside them. `starts` are seconds, `idle` MB, each as gateway and reference.
+    `gateway` has all as it is, `spooling` no room for an upload in memory, `tight` 64 MiB; `watched` and `bare` tell
+    their loops' pauses at the socket beside them. `forgetful` has no ledger on disk, `unfiled` has one and keeps
+    finished pictures in memory; `filed` keeps each in a file of its own. `starts` are seconds, `idle` MB, each as
+    gateway and reference.
     """
 
     gateway: Process
@@ -35,6 +37,9 @@ class Stage:
     tight: Process
     watched: Process
     bare: Process
+    forgetful: Process
+    unfiled: Process
+    filed: Process
     watched_pauses: Path
     bare_pauses: Path
     starts: tuple[float, float]
@@ -43,7 +48,16 @@ class Stage:
 
     @property
     def measured(self) -> tuple[Process, ...]:
-        return (self.gateway, self.spooling, self.tight, self.watched, self.bare)
+        return (
+            self.gateway,
+            self.spooling,
+            self.tight,
+            self.watched,
+            self.bare,
+            self.forgetful,
+            self.unfiled,
+            self.filed,
+        )
 
     async def told(self, model: str) -> tuple[int, int]:
         """Submissions an emulator has seen, and the bytes of all bodies."""
@@ -70,9 +84,9 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         urls = json.loads(await (await stack.enter_async_context(vendors)).said())
         bare_pauses, watched_pauses = folder / "bare.sock", folder / "watched.sock"
 
-        def gateway(name: str, *module: str, active: int = 1000, **memory: int) -> Process:
+        def gateway(name: str, *module: str, active: int = 1000, ledger: str = "sqlite", **memory: int) -> Process:
             port, path = free_port(), folder / f"{name}.yaml"
-            path.write_text(yaml.safe_dump(_config(port, folder / name, urls, memory, active)))
+            path.write_text(yaml.safe_dump(_config(port, folder / name, urls, memory, active, ledger)))
             return Process(
                 [*(module or ("gateway",)), "serve", "--config", str(path)],
                 folder / f"{name}.log",
@@ -101,22 +115,28 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
                 gateway("tight", active=VENDOR_ACTIVE, budget=64 * MIB),
                 gateway("watched", "tests.bench.pauses", str(watched_pauses), budget=256 * MIB),
                 bare(),
+                gateway("forgetful", ledger="none", budget=256 * MIB),
+                gateway("unfiled", "tests.bench.unfiled", "memory", budget=256 * MIB),
+                gateway("filed", "tests.bench.unfiled", "files", budget=256 * MIB),
             )
         ]
-        ready, spooling, tight, watched, plain = running
+        ready, spooling, tight, watched, plain, forgetful, unfiled, filed = running
         stage = Stage(
             gateway=ready,
             spooling=spooling,
             tight=tight,
             watched=watched,
             bare=plain,
+            forgetful=forgetful,
+            unfiled=unfiled,
+            filed=filed,
             watched_pauses=watched_pauses,
             bare_pauses=bare_pauses,
             starts=(min(s for s, _ in ours), min(s for s, _ in theirs)),
             idle=(max(m for _, m in ours), max(m for _, m in theirs)),
             _urls=urls,
         )
-        models = (tuple(EMULATORS), ("large",), ("timed",), ("large",), ())
+        models = (tuple(EMULATORS), ("large",), ("timed",), ("large",), (), ("small",), ("small",), ("small",))
         await asyncio.gather(
             *(_teach(process, model) for process, used in zip(running, models, strict=True) for model in used)
         )
@@ -137,7 +157,9 @@ async def _teach(process: Process, model: str) -> None:
     raise BenchFailed(f"edits of {model!r} still take {typical:.1f} s")
 
 
-def _config(port: int, state: Path, urls: dict[str, str], memory: dict[str, int], active: int) -> dict[str, Any]:
+def _config(
+    port: int, state: Path, urls: dict[str, str], memory: dict[str, int], active: int, ledger: str
+) -> dict[str, Any]:
     platforms: dict[str, Any] = {
         name: {
             "kind": "bfl",
@@ -153,6 +175,7 @@ def _config(port: int, state: Path, urls: dict[str, str], memory: dict[str, int]
         "listen": {"port": port},
         "admin": {"port": 0},
         "state_dir": str(state),
+        "ledger": ledger,
         "auth": {"keys": [{"id": "bench", "hash": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest()}]},
         "platforms": platforms,
         "routes": {"edits": list(EMULATORS)},

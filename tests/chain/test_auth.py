@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -105,6 +106,7 @@ async def test_only_the_table_is_open(start_gateway: StartGateway, client: aioht
     assert sorted(OPEN) == ["healthz", "hooks", "results"]
     for resource in gateway.public.router.resources():
         path = resource.canonical.replace("{ref}", "x").replace("{id}", "x").replace("{rest}", "x")
+        path = re.sub(r"{[a-z]+}", "x", path)
         async with client.get(gateway.url + path) as answer:
             assert (answer.status != 401) == (resource.name in OPEN), path
 

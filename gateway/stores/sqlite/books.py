@@ -1,7 +1,8 @@
-"""The books of money on disk: each entry goes with the transaction that follows it, so that they balance."""
+"""The books of money on disk: what was set aside is written before the INTENT that it is for, what was settled soon."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 import apsw
@@ -10,40 +11,34 @@ import orjson
 from gateway.stores.limits import Entry, Journal, Reservation
 from gateway.stores.sqlite.database import Database
 
-ADD = """
-INSERT INTO books VALUES (?, ?, ?, ?) ON CONFLICT (caller, period, unit) DO UPDATE SET micros = micros + excluded.micros
-"""
+OPEN = "INSERT OR REPLACE INTO reserved VALUES (?, ?, ?, ?, ?)"
+CLOSE = "DELETE FROM reserved WHERE id = ?"
+KEEP = "INSERT OR REPLACE INTO books VALUES (?, ?, ?, ?)"
+FORGET = "DELETE FROM books WHERE caller = ? AND period = ?"
+
+Step = tuple[str, tuple[str | int, ...]]
 
 
 class SqliteBooks(Journal):
-    """What was set aside before INTENT is written with INTENT; what was settled, with the end or a moment later."""
+    """One write for all that has come up since the last; how a book stands is written once, whoever changed it."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        # Filled in the loop, emptied in the ledger's thread.
+        self._steps = deque[Step]()
+        self._stand = deque[Entry]()
+        self._asked = False
 
-    def opened(self, id: str, reservation: Reservation, entries: Iterable[Entry]) -> None:
-        booked, columns = tuple(entries), _columns(id, reservation)
+    def opened(self, id: str, reservation: Reservation, books: Iterable[Entry]) -> None:
+        money, periods = orjson.dumps(reservation.money), orjson.dumps(reservation.periods)
+        columns = (id, reservation.caller, reservation.jobs, money.decode(), periods.decode())
+        self._soon([(OPEN, columns)], books)
 
-        def work(db: apsw.Connection) -> None:
-            db.execute("INSERT OR IGNORE INTO reserved VALUES (?, ?, ?, ?, ?)", columns)
-            if db.changes():  # it may be repeated after it has reached the disk
-                db.executemany(ADD, booked)
-
-        self._db.later(work)
-
-    def closed(self, id: str, entries: Iterable[Entry]) -> None:
-        booked = tuple(entries)
-
-        def work(db: apsw.Connection) -> None:
-            db.execute("DELETE FROM reserved WHERE id = ?", (id,))
-            if db.changes():  # the books are never corrected twice
-                db.executemany(ADD, booked)
-
-        self._db.later(work)
+    def closed(self, id: str, books: Iterable[Entry]) -> None:
+        self._soon([(CLOSE, (id,))], books)
 
     def forgotten(self, caller: str, periods: Iterable[str]) -> None:
-        gone = [(caller, period) for period in periods]
-        self._db.later(lambda db: db.executemany("DELETE FROM books WHERE caller = ? AND period = ?", gone))
+        self._soon([(FORGET, (caller, period)) for period in periods], ())
 
     async def read(self) -> tuple[list[Entry], Mapping[str, Reservation]]:
         """All books, and what was still set aside when the process before ended."""
@@ -58,6 +53,26 @@ class SqliteBooks(Journal):
 
         return await self._db.read(work)
 
+    def _soon(self, steps: Iterable[Step], books: Iterable[Entry]) -> None:
+        self._steps += steps
+        self._stand += books
+        if self._asked:
+            return
+        self._asked = True
+        # Kept for a write that has to be repeated; all of it says how things are, so twice is once.
+        taken: list[Step] = []
+        standing: dict[tuple[str, str, str], Entry] = {}
 
-def _columns(id: str, of: Reservation) -> tuple[str, str, int, str, str]:
-    return id, of.caller, of.jobs, orjson.dumps(of.money).decode(), orjson.dumps(of.periods).decode()
+        def work(db: apsw.Connection) -> None:
+            self._asked = False
+            while self._steps:
+                taken.append(self._steps.popleft())
+            while self._stand:
+                entry = self._stand.popleft()
+                standing[entry[:3]] = entry
+            for sql, values in taken:
+                db.execute(sql, values)
+            for entry in standing.values():
+                db.execute(KEEP, entry)
+
+        self._db.later(work)

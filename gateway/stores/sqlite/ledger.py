@@ -12,6 +12,7 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.outcome import Ticket
 from gateway.stores.records import OPEN, Conflict, Found, JobRecord, Made, Row, State
 from gateway.stores.sqlite.database import Database
+from gateway.stores.sqlite.places import Places
 from gateway.stores.sqlite.rows import (
     JOB,
     JOB_WIDTH,
@@ -43,9 +44,16 @@ class SqliteLedger:
         self._db, self._dropped = database, dropped
         # Delivered and not written yet: a look-up must not hand them out once more.
         self._delivered: set[str] = set()
+        self._places = Places()
+
+    async def open(self) -> None:
+        """Learn where jobs may be found. Before anything else is asked."""
+        for caller, fingerprint, key in await self._rows("SELECT caller, fingerprint, key FROM jobs"):
+            self._note(caller, fingerprint, key)
 
     async def intent(self, job: JobRecord, index: int, owner: int) -> None:
         stamp = self._db.stamp()
+        self._note(job.caller, job.fingerprint, job.key)
 
         def work(db: apsw.Connection) -> None:
             rows = dict(db.execute("SELECT idx, owner FROM submissions WHERE job = ?", (job.id,)))
@@ -111,6 +119,8 @@ class SqliteLedger:
 
     async def find(self, caller: str, *, fingerprint: str | None = None, key: str | None = None) -> tuple[Found, ...]:
         column, value = ("key", key) if key is not None else ("fingerprint", fingerprint)
+        if _place(caller, column, value) not in self._places:
+            return ()
         return await self._select(
             f"{FOUND} WHERE jobs.id IN (SELECT id FROM jobs WHERE caller = ? AND {column} = ? "
             f"ORDER BY created DESC, rowid DESC LIMIT {NEWEST}) ORDER BY created DESC, jobs.rowid DESC, idx",
@@ -181,6 +191,11 @@ class SqliteLedger:
 
         return await self._db.read(work)
 
+    def _note(self, caller: str, fingerprint: str, key: str | None) -> None:
+        self._places.add(_place(caller, "fingerprint", fingerprint))
+        if key is not None:
+            self._places.add(_place(caller, "key", key))
+
     def _found(self, columns: list[Any]) -> tuple[Found, ...]:
         now, found = self._db.stamp(), list[Found]()
         for _, group in groupby(columns, key=lambda each: each[0]):
@@ -216,3 +231,7 @@ class SqliteLedger:
                 raise Conflict(f"{job}/{index} is {found[0]} of owner {found[1]}: not to {after} by {owner}")
 
         return work
+
+
+def _place(caller: str, column: str, value: str | None) -> str:
+    return f"{caller}\n{column}\n{value}"

@@ -29,6 +29,8 @@ Work = Callable[[apsw.Connection], Any]
 # What nobody waits for goes with the next transaction, or alone and unsynced after this long.
 LAZY_S = 0.2
 MOST = 512
+# What comes within this long is one transaction with the first: a sync costs more than a row.
+GROUP_S = 0.002
 AGAIN_S, CLOSE_S = 0.25, 5.0
 DISK = (
     apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.BusyError, apsw.LockedError,
@@ -64,6 +66,7 @@ class Writer:
         self._db: apsw.Connection | None = None
         self._closing = threading.Event()
         self._give_up_at = 0.0
+        self._synced = True
         self.wrong: str | None = None
         """Why nothing new is taken; None when it is."""
         self.again = False
@@ -117,21 +120,16 @@ class Writer:
 
     def _next(self) -> tuple[list[_Write], bool]:
         """What to write next, and whether nothing comes after it."""
-        batch: list[_Write] = []
-        wait_s = AGAIN_S if self.wrong is not None else None
-        until = 0.0
-        while len(batch) < MOST:
-            try:
-                found = self._queue.get(timeout=wait_s) if wait_s is None or wait_s > 0 else self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if found is None:
-                return batch, True
-            batch.append(found)
-            until = until or time.monotonic() + LAZY_S
-            lazy = all(each.done is None for each in batch)
-            wait_s = until - time.monotonic() if lazy and not self._closing.is_set() else 0.0
-        return batch, False
+        found: list[_Write | None] = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._queue.get(timeout=AGAIN_S if self.wrong is not None else None))
+            if found[0] is not None and found[0].done is None and not self._closing.is_set():
+                found.append(self._queue.get(timeout=LAZY_S))
+            if None not in found:
+                time.sleep(GROUP_S)
+            while len(found) < MOST:
+                found.append(self._queue.get_nowait())
+        return [each for each in found if each is not None], None in found
 
     def _commit(self, batch: list[_Write]) -> None:
         self.again = False
@@ -170,18 +168,21 @@ class Writer:
         """One transaction; the works' results and faults. Raises: what the disk's trouble is called."""
         if self._db is None:
             self._db = self._connect()
-        db, outcomes, began = self._db, list[Any](), time.monotonic()
+            self._synced = True
+        db, began = self._db, time.monotonic()
         synced = synced or any(each.done is not None for each in batch)
-        db.pragma("synchronous", "FULL" if synced else "NORMAL")
+        if synced != self._synced:
+            db.pragma("synchronous", "FULL" if synced else "NORMAL")
+            self._synced = synced
         db.execute("BEGIN IMMEDIATE")
-        for each in batch:
-            try:
-                with db:
-                    outcomes.append(each.work(db))
-            except DISK:
-                raise
-            except Exception as error:  # noqa: BLE001 - told to who asked for it
-                outcomes.append(error)
+        try:
+            outcomes = [each.work(db) for each in batch]
+        except DISK:
+            raise
+        except Exception:  # noqa: BLE001 - one of them is wrong, which is rare enough to begin again for
+            db.execute("ROLLBACK")
+            db.execute("BEGIN IMMEDIATE")
+            outcomes = [_apart(db, each.work) for each in batch]
         db.execute("COMMIT")
         if synced:
             self._took(time.monotonic() - began)
@@ -218,6 +219,17 @@ class Writer:
             return
         self.wrong = None
         log.info("ledger writable again")
+
+
+def _apart(db: apsw.Connection, work: Work) -> Any:
+    """What it returns or raises; what it raises leaves nothing of it behind."""
+    try:
+        with db:
+            return work(db)
+    except DISK:
+        raise
+    except Exception as error:  # noqa: BLE001 - told to who asked for it
+        return error
 
 
 def _touch(db: apsw.Connection) -> None:
