@@ -20,12 +20,12 @@ from gateway.jobs.submission import UNKNOWN_HOLD_S, Submission
 from gateway.jobs.submit import Resumed, answer_lost, known
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
-from gateway.stores.contract import Found, Row, State
+from gateway.stores.contract import Found, JobRecord, Row, State
 
 log = structlog.get_logger("gateway.jobs")
 
 Begin = Callable[[Job, Mapping[int, Submission]], None]
-# A clock that was set between two processes must not make a task younger than it is, nor forgotten.
+# More than nothing, which is the age of a new task.
 YOUNGEST_S = 0.001
 
 
@@ -73,17 +73,26 @@ class Recovery:
             await charge.end(index, error, charged=True, cost=None)
             rows[index] = Row(State.UNKNOWN, self._owner, error=error)
         job = Job.of(Found(record, rows, found.age))
-        age_s = max(YOUNGEST_S, tools.clock.wall() - record.created)
         submissions = {}
         for index, row in found.open.items():
             if row.ticket is not None:
-                slot, begin = self._slot(found, platform, index), Resumed(row.ticket, age_s)
+                slot, begin = self._slot(found, platform, index), Resumed(row.ticket, self._age_s(record, row))
                 if row.state is not State.PARKED:
                     await slot.adopt()
                 submissions[index] = Submission(tools, platform, job, charge, slot, begin, index, self._owner)
         if submissions:
             self._begin(job, submissions)
         return len(submissions)
+
+    def _age_s(self, record: JobRecord, row: Row) -> float:
+        """
+        By the wall clock, which may have been set between two processes: so no task is given up by its age, which the
+        vendor knows better, and one that is not parked yet has half its time left at least.
+        """
+        most = self._tools.job_max_age_s
+        if row.state is State.PARKED:
+            return most + YOUNGEST_S
+        return min(max(YOUNGEST_S, self._tools.clock.wall() - record.created), most / 2)
 
     def _slot(self, found: Found, platform: Platform, index: int) -> Slot:
         return Slot(self._tools, platform, found.job.model, f"{found.job.id}/{index}", Caller(found.job.caller))
@@ -105,7 +114,7 @@ class Recovery:
         rows = {**found.rows, index: Row(State.SUBMITTED, self._owner, ticket)}
         job = Job.of(Found(record, rows, found.age))
         charge = Charge(self._tools, platform, record.model, record.id, ())
-        begin = Resumed(ticket, max(YOUNGEST_S, self._tools.clock.wall() - record.created))
+        begin = Resumed(ticket, YOUNGEST_S)
         slot = self._slot(found, platform, index)
         self._begin(job, {index: Submission(self._tools, platform, job, charge, slot, begin, index, self._owner)})
         log.info("lost answer found again", job=f"{record.id}/{index}")

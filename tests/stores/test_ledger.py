@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -70,13 +70,13 @@ class Written(SqliteLedger):
         await self._db.write(lambda _db: None)
         return await super()._rows(sql, values)
 
-    def _told(self, job: str, row: Row) -> Row:
+    def _told(self, job: str, row: Row, delivered: Set[str]) -> Row:
         same = row.error is not None and (row.error.code, row.error.text, row.error.paid) == (
             LOST.code,
             "lost",
             LOST.paid,
         )
-        return super()._told(job, replace(row, error=LOST) if same else row)
+        return super()._told(job, replace(row, error=LOST) if same else row, delivered)
 
 
 @pytest.fixture(params=["memory", "sqlite"])

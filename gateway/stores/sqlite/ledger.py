@@ -79,7 +79,7 @@ class SqliteLedger:
         )
 
     async def parked(self, job: str, index: int, owner: int) -> None:
-        self._db.later(self._move(job, index, owner, (State.SUBMITTED,), State.PARKED))
+        self._db.later(self._move(job, index, owner, (State.SUBMITTED, State.PARKED), State.PARKED))
 
     async def ready(self, job: str, index: int, owner: int) -> None:
         before = (State.SUBMITTED, State.PARKED, State.READY, State.INTENT)
@@ -183,7 +183,9 @@ class SqliteLedger:
         return bool(gone)
 
     async def _select(self, sql: str, values: tuple[Any, ...]) -> tuple[Found, ...]:
-        return self._found(await self._rows(sql, values))
+        # Also what is written while the rows are read: they may be as they were before.
+        delivered = frozenset(self._delivered)
+        return self._found(await self._rows(sql, values), delivered)
 
     async def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         def work(db: apsw.Connection) -> list[Any]:
@@ -196,18 +198,18 @@ class SqliteLedger:
         if key is not None:
             self._places.add(_place(caller, "key", key))
 
-    def _found(self, columns: list[Any]) -> tuple[Found, ...]:
+    def _found(self, columns: list[Any], delivered: Set[str] = frozenset()) -> tuple[Found, ...]:
         now, found = self._db.stamp(), list[Found]()
         for _, group in groupby(columns, key=lambda each: each[0]):
             together = list(group)
             job = read_job(together[0][:JOB_WIDTH])
             read = [read_row(each[JOB_WIDTH:]) for each in together]
-            rows = {index: self._told(job.id, row) for index, row, _ in read}
+            rows = {index: self._told(job.id, row, delivered) for index, row, _ in read}
             found.append(Found(job, rows, max(0.0, now - max(changed for *_, changed in read))))
         return tuple(found)
 
-    def _told(self, job: str, row: Row) -> Row:
-        if job in self._delivered and row.state is State.STORED:
+    def _told(self, job: str, row: Row, delivered: Set[str]) -> Row:
+        if (job in self._delivered or job in delivered) and row.state is State.STORED:
             return Row(State.DELIVERED, row.owner, row.ticket, row.made, row.error)
         return row
 
