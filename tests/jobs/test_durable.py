@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -298,6 +298,8 @@ class Durable(RuleBasedStateMachine):
 
     async def _reckon(self) -> None:
         process = self.process
+        for handle in self.asked.values():
+            await handle.abandon()
         for _ in range(3):
             for task, job in list(self.vendor.taken.items()):
                 self.vendor.ready.add(task)
@@ -329,7 +331,12 @@ class Durable(RuleBasedStateMachine):
 
 
 LIMITS = settings(
-    max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=25,
+    stateful_step_count=15,
+    phases=[Phase.explicit, Phase.generate],
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
 )
 TestDurable = Durable.TestCase
 TestDurable.settings = LIMITS
