@@ -327,13 +327,13 @@ class Durable(RuleBasedStateMachine):
             entry for entry in (await process.books.read())[0] if entry.unit == "credits" and len(entry.period) == 7
         ]
         assert sum(entry.micros for entry in spent) == CREDITS * 1_000_000 * len(self.known)
-        assert process.slots._counts["toy"] <= lost
+        assert process.slots._counts["toy"] == 0
 
 
 LIMITS = settings(
     max_examples=25,
     stateful_step_count=15,
-    phases=[Phase.explicit, Phase.generate],
+    phases=[Phase.explicit, Phase.generate],  # a shorter way to the same fault is not worth minutes
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
