@@ -20,7 +20,7 @@ from gateway.jobs.submission import UNKNOWN_HOLD_S, Submission
 from gateway.jobs.submit import Resumed, answer_lost, known
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
-from gateway.stores.contract import Found, JobRecord, Row, State
+from gateway.stores.contract import Conflict, Found, JobRecord, Row, State
 
 log = structlog.get_logger("gateway.jobs")
 
@@ -110,7 +110,10 @@ class Recovery:
         if found.rows[index].owner < self._owner:
             await self._tools.ledger.adopt(record.id, self._owner)
         ticket = platform.ticket(task, record.model)
-        await self._tools.ledger.submitted(record.id, index, self._owner, ticket)
+        try:
+            await self._tools.ledger.submitted(record.id, index, self._owner, ticket)
+        except Conflict:  # another call-back about it was quicker
+            return True
         rows = {**found.rows, index: Row(State.SUBMITTED, self._owner, ticket)}
         job = Job.of(Found(record, rows, found.age))
         charge = Charge(self._tools, platform, record.model, record.id, ())

@@ -138,7 +138,6 @@ class Supervisor:
 
     async def recover(self, platforms: Mapping[str, Platform]) -> int:
         """Go on with what the process before has begun; returns how many submissions that are. Before `start`."""
-
         return await self._recovery(platforms).run()
 
     async def called_back(self, platforms: Mapping[str, Platform], job: str, index: int, task: str) -> bool:

@@ -81,6 +81,28 @@ async def test_a_lost_answer_is_found_again_after_a_restart(
     await second.balance()
 
 
+async def test_two_at_once_about_a_lost_answer(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
+    """One of them brings the job back, and the other does no harm."""
+    first = Customer(await hooked(), client)
+    prompt, key = "make it blue [[fault:submit_accepted_reset]] [[fault:webhook_lost]]", {"Idempotency-Key": "k"}
+    begun = first.begin(prompt, headers=key)
+    await until(lambda: bfl.counts.accepted == 1)
+    (id,) = first.gateway.supervisor._live
+    await first.gateway.__aexit__()
+    await begun
+    second = Customer(gateway := await hooked(), client)
+    url, secret = gateway.hints.url(gateway.url, "bfl", id, 0), gateway.hints.secret("bfl", id, 0)
+
+    async def call() -> int:
+        async with client.post(url, json={"id": bfl.tasks[0]["id"]}, headers={"X-Webhook-Secret": secret}) as answer:
+            return answer.status
+
+    assert set(await asyncio.gather(call(), call(), call())) == {204}
+    assert len((await second.edit(prompt, headers=key)).pictures) == 1
+    assert bfl.counts.accepted == 1
+    await second.balance()
+
+
 async def test_strangers(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
     """An address that was not given out, a wrong secret, any bytes, and too many of them: 4xx, and nothing ends."""
     gateway = await hooked()
