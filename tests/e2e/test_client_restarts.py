@@ -86,8 +86,12 @@ async def service(tmp_path: Path, stand: dict[str, str]) -> AsyncIterator[Servic
     await service.end(signal.SIGKILL)
 
 
-async def accepted(truth: Truth, prompt: str) -> None:
+async def asked_after(truth: Truth, prompt: str) -> None:
+    """Returns once the platform was asked after the task: its answer to the submission is written down by then."""
     while not await truth.accepted(prompt):
+        await asyncio.sleep(0.01)
+    polls = (await truth.counts())["polls"]
+    while (await truth.counts())["polls"] == polls:
         await asyncio.sleep(0.01)
 
 
@@ -99,9 +103,7 @@ async def test_while_the_platform_works(
     """The task goes on at the vendor; the next process asks after it, and the client's own retry joins."""
 
     async def restart() -> None:
-        await accepted(truth, prompt)
-        # The vendor has it; that the gateway has heard of it, and written it down, takes a moment.
-        await asyncio.sleep(0.2)
+        await asked_after(truth, prompt)
         await service.replace(how)
 
     async with CuttingProxy(service.url, [Cut(after_upload=restart)]) as proxy:
@@ -114,8 +116,7 @@ async def test_the_ai_sdk(ai_sdk: Client, service: Service, prompt: str, truth: 
     """It repeats without saying so: the same request takes over the job that nobody waits for."""
 
     async def restart() -> None:
-        await accepted(truth, prompt)
-        await asyncio.sleep(0.2)
+        await asked_after(truth, prompt)
         await service.replace(signal.SIGKILL)
 
     async with CuttingProxy(service.url, [Cut(after_upload=restart)]) as proxy:
@@ -159,8 +160,7 @@ async def test_many_with_one_key(
             await asyncio.sleep(0.1)
 
     async def restart() -> None:
-        await accepted(truth, prompt)
-        await asyncio.sleep(0.2)
+        await asked_after(truth, prompt)
         await service.replace(signal.SIGKILL)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
