@@ -104,11 +104,14 @@ class Round:
         if self._keyed:
             self.seen.same = (await self._send(client)).raw == reply.raw
 
-    async def _send(self, client: aiohttp.ClientSession, *, resend: bool = False) -> Reply:
+    async def _send(
+        self, client: aiohttp.ClientSession, *, resend: bool = False, prompt: str = "", key: str | None = "k"
+    ) -> Reply:
         form = aiohttp.FormData()
         form.add_field("image", IMAGE, filename="picture.png", content_type="image/png")
-        form.add_field("prompt", self._prompt)
-        headers: Mapping[str, str] = {"Idempotency-Key": "k"} if self._keyed else RESEND if resend else {}
+        form.add_field("prompt", prompt or self._prompt)
+        keyed = self._keyed and key is not None
+        headers: Mapping[str, str] = {"Idempotency-Key": str(key)} if keyed else RESEND if resend else {}
         try:
             url = f"http://127.0.0.1:{self._port}/v1/images/edits"
             async with client.post(url, data=form, headers=headers) as answer:

@@ -17,6 +17,7 @@ TELLING = (
     ("results.write:after", True),
     ("ledger.stored:after", False),
     ("respond:before", True),
+    ("load", True),
 )
 # Where each wrong build shows: the one after its death knows nothing of the task, pays again, or has nothing to give.
 SHOWS = {
@@ -31,6 +32,14 @@ SHOWS = {
 async def test_killed_at_a_point(tmp_path: Path) -> None:
     """The picture comes, it is paid for once, and the books balance."""
     assert await crash(tmp_path, [(label, 1, keyed) for label, keyed in TELLING], seed=1) == []
+
+
+@pytest.mark.timeout(120)
+async def test_load_is_judged_as_well(tmp_path: Path) -> None:
+    """The same wrong build, with many at a time."""
+    assert any(
+        "paid 2 times" in line for line in await crash(tmp_path, [("load", 1, True)], seed=1, build="pays-again")
+    )
 
 
 @pytest.mark.timeout(120)
