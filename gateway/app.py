@@ -23,6 +23,7 @@ from gateway.chain.story import finish_headers
 from gateway.config.problem import ConfigError, Place, problem
 from gateway.config.schema import Config, Listener
 from gateway.config.snapshot import ceilings, fixed, snapshot
+from gateway.domain.errors import PlatformUnavailable
 from gateway.domain.hosts import is_loopback
 from gateway.handlers import health
 from gateway.handlers.answer import Answerer
@@ -102,8 +103,12 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
-        self.breakers = Breakers(config.jobs.breaker, clock.now, self._watch)
-        self.accounts = Accounts(lambda: self.snapshot.platforms.values(), self.session, self.metrics, clock, chance)
+        self.breakers = Breakers(
+            config.jobs.breaker, clock.now, watch=self._watch, opened=self._opened, shut=self._shut
+        )
+        self.accounts = Accounts(
+            lambda: self.snapshot.platforms.values(), self.session, self.metrics, self.breakers, clock, chance
+        )
         self.supervisor = Supervisor(
             Tools(
                 session=self.session,
@@ -118,7 +123,8 @@ class Gateway:
                 chance=chance,
                 paces=Paces(),
                 job_max_age_s=config.jobs.job_max_age,
-                empty=self.accounts.doubt,
+                present=lambda platform: self.snapshot.platforms.get(platform.name, platform),
+                doubt=self.accounts.doubt,
                 able=self.stores.able,
                 hints=self.hints,
             ),
@@ -143,7 +149,7 @@ class Gateway:
         self._paths(self.public)
         self._expect(self.snapshot)
         self.metrics.reloaded(good=True, wall_s=clock.wall())
-        self.admin = health.application(self.wrong, self.breakers.told, self.metrics.registry)
+        self.admin = health.application(self.wrong, self._standing, self.metrics.registry)
         self.admin.on_response_prepare.append(finish_headers)
         self.url = self.admin_url = ""
 
@@ -192,6 +198,8 @@ class Gateway:
         self.queue.configure(accounts, models)
         self.breakers.configure(config.jobs.breaker)
         self._expect(self.snapshot)
+        for platform in self.snapshot.platforms.values():  # with another key it may be well again
+            self.accounts.doubt(platform.account)
         self.metrics.reloaded(good=True, wall_s=self._clock.wall())
         return fixed(self.config, config)
 
@@ -288,16 +296,43 @@ class Gateway:
     def _expect(self, snapshot: Snapshot) -> None:
         for name, platform in snapshot.platforms.items():
             self.metrics.expect(name, platform.models)
-            self.breakers.of(platform.account)
+            self._show(platform.account)
+            for model in platform.models:
+                self.breakers.of(platform.account, model)
         for name in snapshot.relays:
             self.breakers.of(name)
+
+    def _show(self, account: str) -> None:
+        """Asked at each scrape: time alone changes them."""
+        places, gauges = partial(self.queue.places, account), self.metrics
+        gauges.slots(account, "running").set_function(lambda: places().running)
+        gauges.slots(account, "unknown").set_function(lambda: places().unknown)
+        gauges.slots(account, "over_age").set_function(lambda: places().over_age)
+        gauges.slots_allowed(account).set_function(lambda: places().allowed)
+        gauges.queue_oldest(account).set_function(lambda: places().oldest_s)
+        gauges.account_shut(account).set_function(lambda: self.breakers.account(account).cause is not None)
+
+    def _standing(self) -> Mapping[str, str]:
+        """In words, for `/readyz`: whether each platform is served, and how its line stands."""
+        accounts = {platform.account for platform in self.snapshot.platforms.values()}
+        told = self.breakers.told().items()
+        return {name: f"{text}; {self.queue.places(name)}" if name in accounts else text for name, text in told}
 
     def _meter(self, kind: str, held: int) -> None:
         (self.metrics.memory_budget("held") if kind == "memory" else self.metrics.spool).set(held)
 
-    def _watch(self, account: str, breaker: Breaker) -> None:
+    def _watch(self, account: str, model: str, breaker: Breaker) -> None:
         # Asked at each scrape: time alone turns an open one into a half-open one.
-        self.metrics.breaker_state(account).set_function(lambda: breaker.standing.state)
+        self.metrics.breaker_state(account, model).set_function(lambda: breaker.standing.state)
+
+    def _opened(self, account: str, model: str) -> None:
+        if model:
+            breaker = self.breakers.of(account, model)
+            self.accounts.doubt(account, failing=breaker.cause is PlatformUnavailable)
+            self.queue.refuse(account, breaker.refusal, model=model)
+
+    def _shut(self, account: str) -> None:
+        self.queue.refuse(account, self.breakers.account(account).refusal)
 
     async def _sweep(self) -> None:
         while True:

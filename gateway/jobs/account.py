@@ -1,7 +1,9 @@
 """
-What is left on the accounts at platforms: asked now and then, free of charge, so that somebody pays before it is gone.
+Whether the accounts at platforms are well, and what is left on them: asked free of charge.
 
-An answer that does not come is nobody's fault here, and leaves the gauge as it was.
+Now and then, so that somebody pays before it is gone; at once when a submission or a poll gives reason to doubt, and
+every few seconds while an account is shut: the answer shuts the account or opens it again, for all its models. An
+answer that does not come leaves everything as it was, unless submissions fail as well.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from contextlib import suppress
 
 import structlog
 
+from gateway.domain.errors import PlatformAuthFailed, PlatformOutOfCredits, PlatformUnavailable
+from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
 from gateway.platforms.contract import Platform
 from gateway.telemetry.catalogue import Catalogue
@@ -19,14 +23,15 @@ from gateway.upstream.session import Answered, Session
 
 log = structlog.get_logger("gateway.jobs")
 
-# The longest time between two rounds, and the shortest, however many submissions hear that an account is empty.
-EVERY_S, PAUSE_S = 300.0, 15.0
+# The longest time between two questions about one account; while it is shut; and the shortest, whoever doubts.
+EVERY_S, SHUT_S, PAUSE_S = 300.0, 4.0, 2.0
 
 
 class Accounts:
     """
     Args:
         platforms: those in use just now, asked for before each round.
+        breakers: told what the answers say.
         chance: 0 ≤ x < 1, so that many gateways do not ask in the same second.
     """
 
@@ -35,33 +40,79 @@ class Accounts:
         platforms: Callable[[], Iterable[Platform]],
         session: Session,
         metrics: Catalogue,
+        breakers: Breakers,
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
-        self._platforms, self._session, self._metrics = platforms, session, metrics
+        self._platforms, self._session, self._metrics, self._breakers = platforms, session, metrics, breakers
         self._clock, self._chance = clock, chance
-        self._doubted = asyncio.Event()
+        self._doubted: dict[str, bool] = {}
+        self._called = asyncio.Event()
+        self._due: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
 
-    def doubt(self) -> None:
-        """A platform has said that an account is empty: ask again soon."""
-        self._doubted.set()
+    def doubt(self, account: str, *, failing: bool = False) -> None:
+        """
+        There is reason to think that an account is empty or its key refused, or, when `failing`, that the platform
+        cannot be reached: ask soon.
+        """
+        self._doubted[account] = failing or self._doubted.get(account, False)
+        self._called.set()
 
     async def watch(self) -> None:
         """Ask at once, and then for ever."""
-        while True:
-            self._doubted.clear()
-            await asyncio.gather(*map(self._ask, self._platforms()))
-            await self._clock.sleep(PAUSE_S)
-            rest_s = (EVERY_S - PAUSE_S) * (0.9 + 0.1 * self._chance())
-            with suppress(TimeoutError):
-                await self._clock.within(rest_s, self._doubted.wait())
+        try:
+            while True:
+                now = self._clock.now()
+                self._called.clear()
+                for platform in self._platforms():
+                    name = platform.account
+                    if name not in self._asking and (now >= self._due.get(name, now) or name in self._doubted):
+                        self._asking[name] = asyncio.create_task(self._ask(platform, self._doubted.pop(name, False)))
+                await self._clock.sleep(PAUSE_S)
+                rest_s = min(self._due.values(), default=now + EVERY_S) - self._clock.now()
+                if not self._doubted and rest_s > 0:
+                    with suppress(TimeoutError):
+                        await self._clock.within(rest_s, self._called.wait())
+        finally:
+            for task in self._asking.values():
+                task.cancel()
+            await asyncio.gather(*self._asking.values(), return_exceptions=True)
 
-    async def _ask(self, platform: Platform) -> None:
+    async def _ask(self, platform: Platform, failing: bool) -> None:
+        name = platform.account
+        self._due[name] = self._clock.now() + EVERY_S  # until there is an answer
         try:
             sent = await self._session.send(platform.probe())
             status = str(sent.answer.status) if isinstance(sent, Answered) else "0"
             self._metrics.upstream_responses(platform.name, "probe", status).inc()
-            if isinstance(sent, Answered) and (left := platform.read_probe(sent.answer).credits) is not None:
-                self._metrics.platform_credits(platform.name).set(left)
+            if isinstance(sent, Answered):
+                self._heard(platform, sent)
+            elif failing:
+                self._breakers.shut(name, PlatformUnavailable, "it does not answer")
         except Exception:
             log.exception("account not asked", platform=platform.name)
+        finally:
+            self._asking.pop(name, None)
+            shut = self._breakers.account(name).cause is not None
+            self._due[name] = self._clock.now() + (SHUT_S if shut else EVERY_S) * (0.9 + 0.1 * self._chance())
+            self._called.set()
+
+    def _heard(self, platform: Platform, sent: Answered) -> None:
+        name, health = platform.account, platform.read_probe(sent.answer)
+        if health.credits is not None:
+            self._metrics.platform_credits(platform.name).set(health.credits)
+        before = self._breakers.account(name).cause
+        if health.ok:
+            self._breakers.good(name)
+        elif health.refused:
+            self._breakers.shut(name, PlatformAuthFailed, health.text)
+        elif health.credits is not None:
+            self._breakers.shut(name, PlatformOutOfCredits, health.text)
+        elif before is PlatformUnavailable:  # it answers, whatever it says
+            self._breakers.good(name)
+        if (after := self._breakers.account(name).cause) is not before:
+            if after is None:
+                log.info("account serves again", platform=platform.name, text=health.text)
+            else:
+                log.error("account is shut", platform=platform.name, code=after.code, text=health.text)

@@ -14,10 +14,12 @@ def admit(tools: Tools, platform: Platform, model: str, count: int, within_s: fl
     `count` submissions that are to be answered within `within_s` seconds, the first of them to wait no longer than
     `patience_s`.
 
-    Raises: PlatformUnavailable when the platform is left alone just now, QueueFull; what `able` raises.
+    Raises: PlatformUnavailable, PlatformAuthFailed or PlatformOutOfCredits when the platform is left alone just now,
+    PlatformBusy when it refuses everything, QueueFull; what `able` raises.
     """
     tools.able()
-    tools.breakers.of(platform.account).check()
+    tools.breakers.of(platform.account, model).check()
+    tools.queue.check(platform.account, model)
     typical = tools.paces(platform, model).expected_s()
     wait = tools.queue.wait_s(platform.account, model, count, typical)
     if wait is None:

@@ -1,5 +1,8 @@
 """
-A platform in trouble is left alone for a while: one breaker for each account.
+A platform in trouble is left alone for a while: one breaker for each account and model.
+
+What one model refuses says nothing about the others: the whole account is shut only when the free question after its
+credits says so, and opened by the same question (see `account`).
 
 It looks at submissions only. What was paid for is asked after and fetched whatever the breaker says, and the answers to
 that count for nothing here. https://martinfowler.com/bliki/CircuitBreaker.html
@@ -12,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import partial
 
 from gateway.domain.errors import (
     AnswerLost,
+    GatewayError,
     Paid,
     PlatformAuthFailed,
     PlatformBusy,
@@ -25,6 +30,19 @@ from gateway.domain.errors import (
 from gateway.domain.outcome import Failed, Outcome, Unsure
 from gateway.jobs.settings import BreakerSettings
 from gateway.upstream.session import Answered, NotSent, Sent
+
+# Without a verdict after so long a probe no longer keeps the next one from going.
+PROBE_S = 10.0
+# How long a client may wait before it asks an account again that is shut until its operator has acted.
+SHUT_RETRY_S = 30.0
+WORDS: Mapping[type[GatewayError], str] = {
+    PlatformOutOfCredits: "The gateway's account at the platform is out of credits; nothing was sent and nothing was "
+    "charged. It serves again a few seconds after its operator has topped it up.",
+    PlatformAuthFailed: "The platform refuses the gateway's own key{for_model}; yours is fine. Nothing was sent and "
+    "nothing was charged. The gateway's operator has to mend it.",
+    PlatformUnavailable: "The platform is in trouble and is left alone for a moment; nothing was sent and nothing was "
+    "charged. Try again later.",
+}
 
 
 class State(IntEnum):
@@ -50,6 +68,8 @@ class Attempt:
 
     verdict: Verdict = Verdict.NOTHING
     why: str = ""
+    cause: type[GatewayError] = PlatformUnavailable
+    """What others are told for the time for which it keeps them away."""
 
     def heard(self, sent: Sent, outcome: Outcome | None) -> None:
         """`outcome` is what an answer means, None when none came."""
@@ -58,6 +78,8 @@ class Attempt:
             self.verdict, self.why = Verdict.FAULT, error.code
         elif isinstance(outcome, Failed):
             self.verdict, self.why = _judge(outcome), outcome.error.code
+            if self.verdict is Verdict.HOPELESS:
+                self.cause = type(outcome.error)
         elif isinstance(outcome, Unsure):
             self.verdict, self.why = Verdict.FAULT, outcome.why
         else:
@@ -82,21 +104,55 @@ class Standing:
         return f"open for another {self.opens_in_s:.0f} s; last fault: {self.why}"
 
 
+class Account:
+    """Whether an account is served at all. Shut and opened by what the free question after its credits is answered."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.cause: type[GatewayError] | None = None
+        """Why it is shut: PlatformOutOfCredits, PlatformAuthFailed or PlatformUnavailable; None when it is not."""
+        self.why = ""
+
+    def refusal(self) -> GatewayError:
+        assert self.cause is not None
+        return self.cause(
+            WORDS[self.cause].format(for_model=""),
+            detail=f"account {self.name} is shut: {self.why}",
+            retry_after_s=PROBE_S if self.cause is PlatformUnavailable else SHUT_RETRY_S,
+        )
+
+    def check(self) -> None:
+        """Raises: the reason why it is shut."""
+        if self.cause is not None:
+            raise self.refusal()
+
+
 class Breaker:
     """
-    One account's. `settings` are those of the moment; `now` is monotonic, in seconds.
+    One account's model's. `settings` are those of the moment; `now` is monotonic, in seconds; `opened` is told of each
+    opening.
 
     Closed: everything goes, faults in a row are counted. Open: nothing goes. Half-open: one probe goes, and its verdict
     decides; without one the next may be the probe.
     """
 
-    def __init__(self, account: str, settings: Callable[[], BreakerSettings], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        account: Account,
+        settings: Callable[[], BreakerSettings],
+        now: Callable[[], float],
+        *,
+        model: str = "",
+        opened: Callable[[], None] = lambda: None,
+    ) -> None:
         self._account, self._settings, self._now = account, settings, now
+        self._model, self._opened = model, opened
         self._faults, self._why = 0, ""
+        self.cause: type[GatewayError] = PlatformUnavailable
         self._until: float | None = None  # None while closed
         self._open_s = 0.0
         self._probe: Attempt | None = None
-        self._prober = ""
+        self._prober, self._probing_until = "", 0.0
         self._decided = asyncio.Event()
         self._round = 0
 
@@ -106,16 +162,21 @@ class Breaker:
         state = State.CLOSED if self._until is None else State.OPEN if left else State.HALF_OPEN
         return Standing(state, self._faults, left, self._why)
 
-    def check(self) -> None:
-        """Raises: PlatformUnavailable when a submission would not be let through now."""
+    def refusal(self) -> GatewayError:
+        """PlatformUnavailable, PlatformAuthFailed or PlatformOutOfCredits: what is told to whoever is kept away."""
         standing = self.standing
-        if standing.state is State.OPEN or (standing.state is State.HALF_OPEN and self._probe is not None):
-            raise PlatformUnavailable(
-                "The platform is in trouble and is left alone for a moment; nothing was sent and nothing was charged. "
-                "Try again later.",
-                detail=f"breaker of {self._account}: {standing}",
-                retry_after_s=standing.opens_in_s or self._settings().open_for,
-            )
+        return self.cause(
+            WORDS[self.cause].format(for_model=f" for {self._model}" if self._model else ""),
+            detail=f"breaker of {self._account.name} {self._model}: {standing}",
+            retry_after_s=standing.opens_in_s or self._settings().open_for,
+        )
+
+    def check(self) -> None:
+        """Raises: `refusal` when no submission would be let through now."""
+        self._account.check()
+        state = self.standing.state
+        if state is State.OPEN or (state is State.HALF_OPEN and self._probing):
+            raise self.refusal()
 
     async def until_decided(self, owner: str) -> None:
         """Return when no probe of this owner is out: the pictures of one job share its fate."""
@@ -125,13 +186,14 @@ class Breaker:
     @contextmanager
     def attempt(self, owner: str = "") -> Iterator[Attempt]:
         """
-        Around one submission of `owner`; a verdict is to be left in it. Raises: PlatformUnavailable, and sends nothing
-        then.
+        Around one submission of `owner`; a verdict is to be left in it. Raises: as `check`, and sends nothing then.
         """
         self.check()
         attempt, begun = Attempt(), self._round
         if self._until is not None:
             self._probe, self._prober, self._decided = attempt, owner, asyncio.Event()
+            self._probing_until = self._now() + PROBE_S
+        decided = self._decided
         try:
             yield attempt
         finally:
@@ -139,8 +201,21 @@ class Breaker:
                 self._probe = None
             if begun == self._round:  # what set out before the last change says nothing about the time after it
                 self._learn(attempt)
-            if self._probe is None:
-                self._decided.set()
+            decided.set()
+
+    def ease(self) -> None:
+        """The account is well: let the next submission find out at once whether its model is."""
+        if self._until is not None:
+            self._until = min(self._until, self._now())
+
+    def reset(self) -> None:
+        """What opened it is over."""
+        if self._until is not None:
+            self._faults, self._until, self._open_s, self._round = 0, None, 0.0, self._round + 1
+
+    @property
+    def _probing(self) -> bool:
+        return self._probe is not None and self._now() < self._probing_until
 
     def _learn(self, attempt: Attempt) -> None:
         if attempt.verdict is Verdict.WELL:
@@ -153,39 +228,87 @@ class Breaker:
             probing, enough = self._until is not None, self._faults >= settings.failures
             if probing or enough or attempt.verdict is Verdict.HOPELESS:
                 self._open_s = min(settings.longest, max(settings.open_for, 2 * self._open_s))
-                self._until = self._now() + self._open_s
+                self._until, self.cause = self._now() + self._open_s, attempt.cause
                 self._round += 1
+                self._opened()
 
 
 class Breakers:
-    """Every account's breaker, made when it is first asked for. `watch` is told of each new one, by account."""
+    """
+    Every breaker, made when it is first asked for.
+
+    Args:
+        watch: told of each new one, by account and model.
+        opened: told when one opens, by account and model.
+        shut: told when a whole account is shut.
+    """
 
     def __init__(
         self,
         settings: BreakerSettings,
         now: Callable[[], float],
-        watch: Callable[[str, Breaker], None] = lambda _account, _breaker: None,
+        *,
+        watch: Callable[[str, str, Breaker], None] = lambda _account, _model, _breaker: None,
+        opened: Callable[[str, str], None] = lambda _account, _model: None,
+        shut: Callable[[str], None] = lambda _account: None,
     ) -> None:
-        self._settings, self._now, self._watch = settings, now, watch
-        self._breakers: dict[str, Breaker] = {}
+        self._settings, self._now = settings, now
+        self._watch, self._opened, self._shut = watch, opened, shut
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._accounts: dict[str, Account] = {}
 
-    def of(self, account: str) -> Breaker:
-        if (found := self._breakers.get(account)) is None:
-            found = self._breakers[account] = Breaker(account, lambda: self._settings, self._now)
-            self._watch(account, found)
+    def of(self, account: str, model: str = "") -> Breaker:
+        """The breaker of a job platform's model, or that of a relay, which has no `model`."""
+        if (found := self._breakers.get((account, model))) is None:
+            found = self._breakers[account, model] = Breaker(
+                self.account(account),
+                lambda: self._settings,
+                self._now,
+                model=model,
+                opened=partial(self._opened, account, model),
+            )
+            self._watch(account, model, found)
         return found
+
+    def account(self, name: str) -> Account:
+        return self._accounts.setdefault(name, Account(name))
 
     def configure(self, settings: BreakerSettings) -> None:
         """From now on; a breaker that is open stays so for the time it was opened for."""
         self._settings = settings
 
-    def states(self) -> Mapping[str, Standing]:
-        """By account."""
-        return {account: breaker.standing for account, breaker in self._breakers.items()}
+    def shut(self, name: str, cause: type[GatewayError], why: str) -> None:
+        """Nothing of the account is served until `good`; everybody hears the reason."""
+        account = self.account(name)
+        changed, account.cause, account.why = account.cause is not cause, cause, why
+        if changed:
+            self._shut(name)
+
+    def good(self, name: str) -> None:
+        """The account has answered that it is well: what kept it or its models away because of it has ended."""
+        account = self.account(name)
+        ended, account.cause = account.cause, None
+        for (of, _), breaker in self._breakers.items():
+            if of == name and breaker.standing.state is not State.CLOSED:
+                if ended is not None and breaker.cause is ended is not PlatformUnavailable:
+                    breaker.reset()
+                elif ended is not None or (breaker.cause is not PlatformUnavailable and breaker.standing.faults == 1):
+                    breaker.ease()
+
+    def states(self) -> Mapping[tuple[str, str], Standing]:
+        """By account and model."""
+        return {pair: breaker.standing for pair, breaker in self._breakers.items()}
 
     def told(self) -> Mapping[str, str]:
-        """The same in plain words."""
-        return {account: str(standing) for account, standing in self.states().items()}
+        """The same in plain words, by account: what is not as it should be, or `closed`."""
+        found: dict[str, list[str]] = {name: [] for name in self._accounts}
+        for name, account in self._accounts.items():
+            if account.cause is not None:
+                found[name].append(f"shut: {account.why}")
+        for (name, model), standing in self.states().items():
+            if standing.state is not State.CLOSED or standing.faults:
+                found[name].append(f"{model}: {standing}" if model else str(standing))
+        return {name: "; ".join(words) or str(State.CLOSED.name.lower()) for name, words in found.items()}
 
 
 def _judge(outcome: Failed) -> Verdict:

@@ -37,6 +37,8 @@ CLIP = 3.0
 # When the last few tasks were off to one side by a spread on average, the vendor has changed: learn anew, from here.
 SURPRISE_TASKS = 8
 MIN_SIGMA, MAX_SIGMA = 0.03, 1.0
+# Nothing is called late before, however quick a model usually is.
+LATE_LEAST_S = 15.0
 
 _ROOT_2 = math.sqrt(2)
 _ROOT_2_PI = math.sqrt(2 * math.pi)
@@ -143,6 +145,10 @@ class Pace:
     def expected_s(self) -> float:
         """The median time a task takes, in seconds: for queue estimates and Retry-After."""
         return self._median
+
+    def late_s(self) -> float:
+        """Practically every task has ended by then, in seconds since it was accepted."""
+        return max(LATE_LEAST_S, self._median * math.exp(CLIP * self._sigma))
 
     def _z(self, at_s: float) -> float:
         return math.log(max(at_s, MIN_WAIT_S) / self._median) / self._sigma

@@ -1,46 +1,93 @@
 """
 Who goes next: a bounded queue per account, fair between callers.
 
-Callers take turns by weight (see `line`), so one with a thousand jobs does not starve another. A vendor's 429 costs
-nothing and is the truth about the account, which others may share: the number of slots in use shrinks to what was
-accepted, then grows by one with each acceptance.
+Callers take turns by weight (see `line`), so one with a thousand jobs does not starve another. How many go side by side
+is bounded twice: by the operator's ceilings, which the slots keep, and by what the vendor bears (see `concurrency`).
+A submission whose answer was lost, and a task past its age, may run or not: others take their places, and the vendor's
+own refusals, which are free, say whether there was room.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from types import MappingProxyType
 
+from gateway.domain.errors import GatewayError, PlatformBusy
 from gateway.jobs.clock import Clock
+from gateway.jobs.concurrency import ConcurrencyLimit
 from gateway.jobs.estimate import rounds
-from gateway.jobs.line import Line, Waiter
+from gateway.jobs.line import ALL, Line, Waiter
 from gateway.stores.contract import Slots
 from gateway.stores.slots import of_others
 
-# After a 429 the next probe waits at least this long, doubling up to the longest.
-PAUSE_S, PAUSE_LONGEST_S = 2.0, 16.0
+# Submissions whose answers were lost keep slots of their own up to this share of a ceiling.
+LOST_SHARE = 1 / 8
+# When the vendor has refused everything for so long, whoever has waited for as long is told.
+STANDSTILL_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """
+    For operators. How many submissions of the account run, have lost their answers, and are past their age; how many
+    wait and since when, in seconds; up to how many the vendor is believed to bear, and for how long it has refused all.
+    """
+
+    running: int
+    unknown: int
+    over_age: int
+    waiting: int
+    oldest_s: float
+    allowed: int
+    ceiling: int
+    still_s: float
+
+    def __str__(self) -> str:
+        text = f"{self.running} of {self.ceiling} slots in use"
+        if self.allowed < self.ceiling:
+            text += f", {self.allowed} allowed after refusals"
+        if self.unknown:
+            text += f", {self.unknown} submissions without an answer"
+        if self.over_age:
+            text += f", {self.over_age} tasks past their age"
+        if self.waiting:
+            text += f", {self.waiting} waiting for up to {self.oldest_s:.0f} s"
+        if self.still_s:
+            text += f"; everything was refused with 429 for {self.still_s:.0f} s"
+        return text
 
 
 @dataclass(slots=True)
 class _Lane:
+    """One account. Submissions are by id, with their models."""
+
     account: str
     ceiling: int
-    allowed: int
     line: Line
+    limits: dict[str, ConcurrencyLimit]
     expected: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, Waiter] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)
-    pause_s: float = 0.0
-    paused: bool = False
+    unknown: dict[str, str] = field(default_factory=dict)
+    over_age: dict[str, str] = field(default_factory=dict)
+    keeping: Counter[str] = field(default_factory=Counter)
+    kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ages: list[tuple[float, str]] = field(default_factory=list)
     freed: deque[str] = field(default_factory=deque)
     stirred: bool = False
     serving: asyncio.Task[None] | None = None
+    alarm: tuple[float, asyncio.Task[None]] | None = None
 
-    @property
-    def active(self) -> int:
-        return len(self.running)
+    def shares(self, model: str) -> Iterator[ConcurrencyLimit]:
+        """What bounds a submission of the model: its own limit, where it has one, and the account's."""
+        if model in self.limits:
+            yield self.limits[model]
+        yield self.limits[ALL]
 
 
 class Queue:
@@ -81,10 +128,14 @@ class Queue:
         self._nested = of_others(self._nested, ceilings) | dict(nested)
         for account, ceiling in ceilings.items():
             if (lane := self._lanes.get(account)) is None:
-                lane = self._lanes[account] = _Lane(account, ceiling, ceiling, Line(self._narrow(account)))
-            # What the vendor's own refusals have taught is kept.
-            lane.allowed = ceiling if lane.allowed == lane.ceiling else min(lane.allowed, ceiling)
+                line = Line(self._narrow(account))
+                lane = self._lanes[account] = _Lane(account, ceiling, line, {ALL: ConcurrencyLimit(ceiling)})
             lane.ceiling = ceiling
+            lane.limits[ALL].configure(ceiling)
+            for name, most in nested.items():
+                of, _, model = name.partition("/")
+                if of == account:
+                    lane.limits.setdefault(model, ConcurrencyLimit(most)).configure(most)
             if len(lane.line):
                 self._stir(lane)
 
@@ -95,23 +146,33 @@ class Queue:
         Counted in rounds of `typical_s`, as if every task took that long and the running ones had just begun, and as
         if all others who wait went first: rather too long than too short. The task's own time is not part of it.
         """
-        lane = self._lanes[account]
+        lane, now = self._lanes[account], self._clock.now()
+        allowed = lane.limits[ALL].expected(now)
         width, running = self._width(lane, model), Counter(lane.running.values())
-        free = max(0, min(width - running[model], lane.allowed - lane.active))
+        free = max(0, min(width - running[model], allowed - running.total()))
         waiting = lane.line.waiting + Counter(lane.expected.values())
         if waiting[model] + more > self._limit + free:
             return None
         load = running + waiting + Counter({model: more})
-        needed = rounds(model, load, lane.allowed, lambda other: self._width(lane, other))
-        return max(lane.pause_s if lane.paused else 0.0, (needed - 1) * typical_s)
+        needed = rounds(model, load, allowed, lambda other: self._width(lane, other))
+        return max((needed - 1) * typical_s, *(limit.paused_s(now) for limit in lane.shares(model)))
+
+    def check(self, account: str, model: str) -> None:
+        """Raises: PlatformBusy when others wait already for a vendor that refuses everything."""
+        lane, now = self._lanes[account], self._clock.now()
+        if lane.line.waiting[model] and (still := self._still(lane, model, now)) is not None:
+            raise still
 
     def expect(self, account: str, model: str, submissions: Iterable[str]) -> None:
         """These are about to ask for their turns: they count as waiting until they do, or are not expected any more."""
         self._lanes[account].expected |= dict.fromkeys(submissions, model)
 
     def expect_no_more(self, account: str, submission: str) -> None:
-        """It has ended without asking for its turn; nothing changes for one that has asked."""
-        self._lanes[account].expected.pop(submission, None)
+        """It has ended without asking for its turn, or for another one; nothing changes for one that waits."""
+        lane = self._lanes[account]
+        lane.expected.pop(submission, None)
+        if submission not in lane.waiting:
+            lane.since.pop(submission, None)
 
     async def turn(
         self, account: str, model: str, caller: str, submission: str, *, weight: float = 1.0, first: bool = False
@@ -119,61 +180,121 @@ class Queue:
         """
         Return when the submission holds a slot. `first` puts it before the caller's others (it was here before);
         `weight` is the caller's share while others wait as well.
+
+        Raises: PlatformBusy when the vendor refuses everything for too long; what `refuse` was given.
         """
         lane = self._lanes[account]
         waiter = Waiter(caller, submission, model, asyncio.get_running_loop().create_future(), weight)
         lane.expected.pop(submission, None)
         lane.line.join(waiter, first=first)
+        lane.waiting[submission] = waiter
+        lane.since.setdefault(submission, self._clock.now())
         self._depth(account, len(lane.line))
         self._stir(lane)
         try:
             await waiter.granted
         except BaseException:
-            if waiter.granted.done() and not waiter.granted.cancelled():
+            if waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
                 self.release(account, submission)
             else:
                 lane.line.leave(waiter)
+                lane.since.pop(submission, None)
                 self._depth(account, len(lane.line))
             raise
+        finally:
+            if lane.waiting.get(submission) is waiter:
+                del lane.waiting[submission]
+
+    def refuse(self, account: str, why: Callable[[], GatewayError], *, model: str | None = None) -> None:
+        """Nobody who waits for the account, or for one model of it, can be served before long: tell them all."""
+        if (lane := self._lanes.get(account)) is not None:
+            for waiter in lane.waiting.values():
+                if model in (None, waiter.model):
+                    _tell(waiter, why())
 
     def before(self, account: str, submission: str) -> int | None:
         """How many submissions that wait came earlier; None when this one does not wait."""
         lane = self._lanes.get(account)
         return None if lane is None else lane.line.before(submission)
 
+    def places(self, account: str) -> Places:
+        """How the account's slots and its line stand."""
+        lane, now = self._lanes[account], self._clock.now()
+        over_age = len(lane.over_age) + sum(at <= now and name in lane.running for at, name in lane.ages)
+        return Places(
+            len(lane.running) + len(lane.over_age) - over_age,
+            len(lane.unknown),
+            over_age,
+            len(lane.line),
+            now - min((lane.since[name] for name in lane.waiting), default=now),
+            lane.limits[ALL].expected(now),
+            lane.ceiling,
+            lane.limits[ALL].still_s(now),
+        )
+
+    # What becomes of a submission that had its turn.
+
     async def adopt(self, account: str, model: str, submission: str) -> None:
         """A task that another process has begun runs on: it takes up a slot, also past the ceilings."""
-        self._lanes[account].running[submission] = model
+        lane = self._lanes[account]
+        lane.running[submission] = model
+        for limit in lane.shares(model):
+            limit.adopted(submission, self._clock.now())
         await self._slots.adopt(account, model, submission)
+
+    def accepted(self, account: str, submission: str, late_in_s: float) -> None:
+        """The vendor took it; practically all such tasks have ended `late_in_s` seconds from now."""
+        lane, now = self._lanes[account], self._clock.now()
+        lane.since.pop(submission, None)
+        if (model := lane.running.get(submission)) is None:
+            return
+        for limit in lane.shares(model):
+            limit.accepted(submission, now)
+        heappush(lane.ages, (now + late_in_s, submission))
+        if len(lane.line):
+            self._stir(lane)
+
+    def pushed_back(self, account: str, submission: str, retry_after_s: float | None) -> None:
+        """The vendor said 429: take the slot back. It goes to the narrowest ceiling that can be meant."""
+        lane = self._lanes[account]
+        if (model := lane.running.pop(submission, None)) is not None:
+            meant, *others = lane.shares(model)
+            meant.refused(submission, self._clock.now(), retry_after_s, self._chance())
+            for limit in others:
+                limit.ended(submission)
+        lane.freed.append(submission)
+        self._stir(lane)
+
+    def lost(self, account: str, submission: str, for_s: float) -> None:
+        """Nobody knows whether the submission's task runs; it is over `for_s` seconds from now if it does."""
+        lane = self._lanes[account]
+        if for_s <= 0 or (model := lane.running.pop(submission, None)) is None:
+            self.release(account, submission)
+            return
+        lane.since.pop(submission, None)
+        lane.unknown[submission] = model
+        for limit in lane.shares(model):
+            limit.uncounted(submission)
+        names = (ALL, model)
+        if all(lane.keeping[name] < int(LOST_SHARE * self._most(lane, name)) for name in names):
+            lane.keeping.update(names)
+            lane.kept[submission] = names
+        else:
+            lane.freed.append(submission)
+        self._later(for_s, lambda: self.release(account, submission))
+        self._stir(lane)
 
     def release(self, account: str, submission: str) -> None:
         """The submission's task has ended."""
         lane = self._lanes[account]
-        lane.running.pop(submission, None)
+        lane.since.pop(submission, None)
+        for place in (lane.running, lane.unknown, lane.over_age):
+            if (model := place.pop(submission, None)) is not None:
+                for limit in lane.shares(model):
+                    limit.ended(submission)
+        lane.keeping.subtract(lane.kept.pop(submission, ()))
         lane.freed.append(submission)
         self._stir(lane)
-
-    def release_later(self, account: str, submission: str, after_s: float) -> None:
-        """Nobody knows whether the submission's task runs: keep its slot for a while."""
-        self._later(after_s, lambda: self.release(account, submission))
-
-    def accepted(self, account: str) -> None:
-        """The vendor took one: dare one more."""
-        lane = self._lanes[account]
-        lane.pause_s = 0.0
-        if lane.allowed < lane.ceiling:
-            lane.allowed += 1
-            self._stir(lane)
-
-    def pushed_back(self, account: str, submission: str, retry_after_s: float | None) -> None:
-        """The vendor said 429: take the slot back, and let the account rest. Several at a time are one refusal."""
-        lane = self._lanes[account]
-        if not lane.paused:
-            lane.pause_s = min(PAUSE_LONGEST_S, max(PAUSE_S, 2 * lane.pause_s, retry_after_s or 0.0))
-            lane.paused = True
-            self._later(lane.pause_s * (1 + 0.25 * self._chance()), lambda: self._resume(lane))
-        self.release(account, submission)
-        lane.allowed = min(lane.ceiling, max(1, lane.active))
 
     async def close(self) -> None:
         serving = [lane.serving for lane in self._lanes.values() if lane.serving is not None]
@@ -181,14 +302,18 @@ class Queue:
             timer.cancel()
         await asyncio.gather(*self._timers, *serving, return_exceptions=True)
 
+    def _most(self, lane: _Lane, share: str) -> int:
+        return lane.ceiling if share == ALL else self._nested.get(f"{lane.account}/{share}", lane.ceiling)
+
     def _width(self, lane: _Lane, model: str) -> int:
         """How many of the model can run side by side."""
-        return min(lane.allowed, self._nested.get(f"{lane.account}/{model}", lane.allowed))
+        now = self._clock.now()
+        return min(self._most(lane, model), *(limit.expected(now) for limit in lane.shares(model)))
 
     def _narrow(self, account: str) -> Callable[[str], bool]:
         return lambda model: f"{account}/{model}" in self._nested
 
-    def _later(self, after_s: float, work: Callable[[], None]) -> None:
+    def _later(self, after_s: float, work: Callable[[], None]) -> asyncio.Task[None]:
         async def run() -> None:
             await self._clock.sleep(after_s)
             work()
@@ -196,10 +321,7 @@ class Queue:
         timer = asyncio.create_task(run())
         self._timers.add(timer)
         timer.add_done_callback(self._timers.discard)
-
-    def _resume(self, lane: _Lane) -> None:
-        lane.paused = False
-        self._stir(lane)
+        return timer
 
     def _stir(self, lane: _Lane) -> None:
         """Something has changed: see who can go."""
@@ -211,15 +333,21 @@ class Queue:
         try:
             while lane.stirred:
                 lane.stirred = False
+                self._age(lane, self._clock.now())
                 while lane.freed:
                     await self._slots.release(lane.freed.popleft())
                 await self._grant(lane)
+            self._tell_standstill(lane)
+            self._set_alarm(lane)
         finally:
             lane.serving = None
 
     async def _grant(self, lane: _Lane) -> None:
-        full: set[str] = set()
-        while not lane.paused and lane.active < lane.allowed and (waiter := lane.line.next(full)) is not None:
+        full = set[str]()
+        while (now := self._clock.now()) >= lane.limits[ALL].opens_at(now):
+            full |= {model for model, limit in lane.limits.items() if model != ALL and limit.opens_at(now) > now}
+            if (waiter := lane.line.next(full)) is None:
+                return
             if not await self._slots.acquire(lane.account, waiter.model, waiter.submission):
                 full.add(waiter.model)
             elif waiter.granted.done():
@@ -229,6 +357,55 @@ class Queue:
                 return
             else:
                 lane.running[waiter.submission] = waiter.model
+                for limit in lane.shares(waiter.model):
+                    limit.sent(waiter.submission, now)
                 lane.line.went(waiter)
                 self._depth(lane.account, len(lane.line))
                 waiter.granted.set_result(None)
+
+    def _age(self, lane: _Lane, now: float) -> None:
+        """Give the slots of tasks past their age to others."""
+        while lane.ages and lane.ages[0][0] <= now:
+            _, submission = heappop(lane.ages)
+            if (model := lane.running.pop(submission, None)) is not None:
+                lane.over_age[submission] = model
+                for limit in lane.shares(model):
+                    limit.uncounted(submission)
+                lane.freed.append(submission)
+
+    def _still(self, lane: _Lane, model: str, now: float) -> PlatformBusy | None:
+        still_s = max(limit.still_s(now) for limit in lane.shares(model))
+        if still_s < STANDSTILL_S:
+            return None
+        return PlatformBusy(
+            f"The platform has refused every new task for {still_s:.0f} s; nothing was charged. Try again later.",
+            retry_after_s=15,
+        )
+
+    def _tell_standstill(self, lane: _Lane) -> None:
+        now = self._clock.now()
+        if max(limit.still_s(now) for limit in lane.limits.values()) >= STANDSTILL_S:
+            for waiter in lane.waiting.values():
+                still = self._still(lane, waiter.model, now)
+                if still is not None and now - lane.since[waiter.submission] >= STANDSTILL_S:
+                    _tell(waiter, still)
+
+    def _set_alarm(self, lane: _Lane) -> None:
+        """Nobody may come by when time alone lets the next one go, so somebody has to look then."""
+        if not len(lane.line):
+            return
+        now = self._clock.now()
+        times = [limit.opens_at(now) for limit in lane.limits.values()]
+        times += [at for at, _ in lane.ages[:1]]
+        if (at := min((at for at in times if at > now), default=None)) is None:
+            return
+        if lane.alarm is not None:
+            if lane.alarm[0] <= at and not lane.alarm[1].done():
+                return
+            lane.alarm[1].cancel()
+        lane.alarm = at, self._later(at - now, lambda: self._stir(lane))
+
+
+def _tell(waiter: Waiter, why: GatewayError) -> None:
+    if not waiter.granted.done():
+        waiter.granted.set_exception(why)

@@ -16,7 +16,7 @@ from gateway.domain.errors import Paid
 from gateway.jobs.charge import Charge
 from gateway.jobs.job import Job
 from gateway.jobs.slot import Slot
-from gateway.jobs.submission import UNKNOWN_HOLD_S, Submission
+from gateway.jobs.submission import Submission
 from gateway.jobs.submit import Resumed, answer_lost, known
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
@@ -69,7 +69,7 @@ class Recovery:
             await tools.ledger.failed(record.id, index, self._owner, State.UNKNOWN, error)
             slot = self._slot(found, platform, index)
             await slot.adopt()
-            slot.release_later(UNKNOWN_HOLD_S)
+            slot.lost(tools.paces(platform, record.model).late_s())
             await charge.end(index, error, charged=True, cost=None)
             rows[index] = Row(State.UNKNOWN, self._owner, error=error)
         job = Job.of(Found(record, rows, found.age))

@@ -13,9 +13,9 @@ class BreakerSettings(Settings):
 
     failures: int = Field(default=5, ge=1, description="Submissions in a row that fail by the platform's fault")
     open_for: Seconds = Field(
-        default=10.0, gt=0, description="No submission for this long, then one as a probe; doubled when it fails"
+        default=5.0, gt=0, description="No submission for this long, then one as a probe; doubled when it fails"
     )
-    longest: Seconds = Field(default=60.0, gt=0, description="The longest time between two probes")
+    longest: Seconds = Field(default=10.0, gt=0, description="The longest time between two probes")
 
 
 class JobSettings(Settings):

@@ -39,10 +39,14 @@ class Slot:
         if self._give_up():
             self._tools.queue.release(self._account, self._id)
 
-    def release_later(self, after_s: float) -> None:
-        """Nobody knows whether the task runs. Not awaited: the slot is given back after `after_s` seconds."""
+    def accepted(self, late_in_s: float) -> None:
+        """The vendor took the submission; practically all such tasks have ended `late_in_s` seconds from now."""
+        self._tools.queue.accepted(self._account, self._id, late_in_s)
+
+    def lost(self, for_s: float) -> None:
+        """Nobody knows whether the task runs; it is over after `for_s` seconds if it does. Not awaited."""
         if self._give_up():
-            self._tools.queue.release_later(self._account, self._id, after_s)
+            self._tools.queue.lost(self._account, self._id, for_s)
 
     def pushed_back(self, retry_after_s: float | None) -> None:
         """The vendor said 429."""

@@ -10,7 +10,7 @@ import asyncio
 
 import structlog
 
-from gateway.domain.errors import GatewayError, Paid, PlatformBusy, PlatformOutOfCredits
+from gateway.domain.errors import GatewayError, Paid, PlatformBusy
 from gateway.domain.outcome import Finished, Outcome, Refused, Working
 from gateway.jobs.charge import Charge
 from gateway.jobs.collect import collect
@@ -26,9 +26,6 @@ from gateway.platforms.contract import Platform
 from gateway.stores.contract import Made, State
 
 log = structlog.get_logger("gateway.jobs")
-
-# A lost answer may stand for a running task: its slot stays taken for as long as a slow one takes.
-UNKNOWN_HOLD_S = 120.0
 
 
 class Submission:
@@ -71,8 +68,6 @@ class Submission:
             return made
         except GatewayError as error:
             fault, outcome = error, error.code
-            if isinstance(error, PlatformOutOfCredits):
-                self._tools.empty()
             await self._failed(error)
             raise
         except asyncio.CancelledError:
@@ -94,7 +89,7 @@ class Submission:
         tools, record, begin = self._tools, self._job.record, self._begin
         outcome, ticket = await begin(), None
         self._taken = True
-        tools.queue.accepted(self._platform.account)
+        self._slot.accepted(self._late_s() - begin.age_s)
         if isinstance(outcome, Working):
             ticket, self._cost = outcome.ticket, outcome.ticket.cost
             if not begin.age_s:
@@ -150,8 +145,11 @@ class Submission:
             # The client may be gone, and money without a picture is the operator's business in any case.
             log.warning("paid in vain", job=self._id, code=error.code, paid=error.paid.value, detail=error.detail)
         if state is State.UNKNOWN:
-            self._slot.release_later(UNKNOWN_HOLD_S)
+            self._slot.lost(self._late_s() - self._begin.waited_s)
         await self._tools.ledger.failed(self._job.record.id, self._index, self._owner, state, error)
+
+    def _late_s(self) -> float:
+        return self._tools.paces(self._platform, self._job.record.model).late_s()
 
     async def _parked(self) -> None:
         await self._tools.ledger.parked(self._job.record.id, self._index, self._owner)

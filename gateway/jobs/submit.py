@@ -30,11 +30,13 @@ REASON_SHARE, REASON_S = 0.05, 1.0
 class Beginning(Protocol):
     """
     `written`: the ledger has a row of it. `age_s`: how old the task is when it comes to us, 0 for a new one.
-    `pictures` came with the answer and are nobody else's yet.
+    `waited_s`: how long an answer that was lost has been waited for. `pictures` came with the answer and are nobody
+    else's yet.
     """
 
     written: bool
     age_s: float
+    waited_s: float
     pictures: list[Blob]
 
     async def __call__(self) -> Outcome:
@@ -45,7 +47,7 @@ class Beginning(Protocol):
 class Resumed:
     """A task that another process has begun, and the ledger remembers."""
 
-    written = True
+    written, waited_s = True, 0.0
 
     def __init__(self, ticket: Ticket, age_s: float) -> None:
         self._ticket, self.age_s = ticket, age_s
@@ -66,8 +68,8 @@ class Submit:
         spare_s = min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
         self._late, self._submit_by = order.deadline - spare_s, order.submit_by
         self._step = Steps(tools, job, index)
-        self._breaker = tools.breakers.of(order.platform.account)
-        self.written = False
+        self._breaker = tools.breakers.of(order.platform.account, job.record.model)
+        self.written, self.waited_s = False, 0.0
         self.pictures: list[Blob] = []
         self._call, self._hint = self._plan.calls[index], None
         if (base := self._platform.webhook_base) is not None:
@@ -131,8 +133,10 @@ class Submit:
         with self._breaker.attempt(job) as attempt:
             await self._intend()
             self._job.sends(self._index)
-            sent = await self._step("submit", tools.session.send(call))
-            tools.heard(self._platform, "submit", sent)
+            began = tools.clock.now()
+            sent = await self._step("submit", tools.send(self._platform, call))
+            if isinstance(sent, MaybeSent):  # a task, if there is one, has been running meanwhile
+                self.waited_s = tools.clock.now() - began
             outcome = None
             if isinstance(sent, Answered):
                 self.pictures += sent.answer.pictures

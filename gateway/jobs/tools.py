@@ -16,13 +16,18 @@ from gateway.stores.contract import Ledger, Limits, Results
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.download import Download
 from gateway.upstream.session import Answered, Sent, Session
+from gateway.wire.call import Call
+
+# Statuses that say that the key or the account is refused, to a submission and to a poll.
+REFUSED = ("401", "402", "403")
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """
-    Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `empty` is called when a platform
-    says that an account has no credits left; `able` raises the reason why nothing new can be remembered.
+    Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `present` finds the platform that
+    stands now where one of an earlier configuration stood; `doubt` is told of an account that seems to be empty or
+    refused; `able` raises the reason why nothing new can be remembered.
     """
 
     session: Session
@@ -38,7 +43,8 @@ class Tools:
     paces: Callable[[Platform, str], Pace]
     job_max_age_s: float
     hints: Hints
-    empty: Callable[[], None] = lambda: None
+    present: Callable[[Platform], Platform] = lambda platform: platform
+    doubt: Callable[[str], None] = lambda _account: None
     able: Callable[[], None] = lambda: None
 
     def jitter(self, longest_s: float) -> float:
@@ -47,10 +53,19 @@ class Tools:
 
     async def ask(self, platform: Platform, ticket: Ticket) -> Sent:
         """One question after a task."""
-        sent = await self.session.send(platform.poll(ticket))
-        self.heard(platform, "poll", sent)
+        return await self.send(platform, platform.poll(ticket))
+
+    async def send(self, platform: Platform, call: Call) -> Sent:
+        """Send a call with the credentials that its account has now: they are the account's, not the job's."""
+        present = self.present(platform)
+        if present is not platform:
+            call = present.authorize(call) or call
+        sent = await self.session.send(call)
+        self.heard(platform, call.name, sent)
         return sent
 
     def heard(self, platform: Platform, call: str, sent: Sent) -> None:
         status = str(sent.answer.status) if isinstance(sent, Answered) else "0"
         self.metrics.upstream_responses(platform.name, call, status).inc()
+        if status in REFUSED:
+            self.doubt(platform.account)

@@ -72,11 +72,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a probe found: `text` says it in plain words, `credits` what is left on the account when it was told."""
+    """
+    What a probe found: `text` says it in plain words, `credits` what is left on the account when it was told, `refused`
+    whether the key itself is no good.
+    """
 
     ok: bool
     text: str
     credits: float | None = None
+    refused: bool = False
 
 
 class Platform(Protocol):
@@ -135,6 +139,13 @@ class Platform(Protocol):
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
         """Translate. Raises: InvalidField (and its kinds) with the client's field name."""
+        ...
+
+    def authorize(self, call: Call) -> Call | None:
+        """
+        A call that was made before a reload, with the account's present key and egress; None when the key must not go
+        to the call's address.
+        """
         ...
 
     def read_submit(self, plan: Plan, answer: Answer) -> Outcome:

@@ -66,7 +66,17 @@ class Catalogue:
             "submissions_total", "Paid calls to a vendor, by how they ended", "platform", "model", "outcome"
         )
         self.submissions_active = gauge("submissions_active", "Submissions that hold a slot", "platform", "model")
+        self.slots = gauge(
+            "slots", "Submissions of the account that run, have lost their answers, or are past their age",
+            "platform", "reason",
+        )  # fmt: skip
+        self.slots_allowed = gauge(
+            "slots_allowed", "How many submissions the vendor is believed to bear side by side", "platform"
+        )
         self.queue_depth = gauge("queue_depth", "Submissions waiting for a slot", "platform")
+        self.queue_oldest = gauge(
+            "queue_oldest_seconds", "How long the oldest waiting submission has waited", "platform"
+        )
         self.polls = count("polls_total", "Answers to polls, by what they meant", "platform", "outcome")
         self.poll_lag = time(
             "poll_lag_seconds", "Time between the last poll that found a task working and the one that found it ready",
@@ -113,7 +123,10 @@ class Catalogue:
         for limit in LIMITS:
             self.limited(limit)
         self.breaker_state = gauge(
-            "breaker_state", "Whether a platform gets submissions: 0 closed, 1 half-open, 2 open", "platform"
+            "breaker_state", "Whether a model gets submissions: 0 closed, 1 half-open, 2 open", "platform", "model"
+        )
+        self.account_shut = gauge(
+            "account_shut", "1 while an account serves nothing: refused key, no credits, or no answer", "platform"
         )
         self.fallbacks = count(
             "fallbacks_total", "Requests that went on to their next target", "route", "platform", "reason"

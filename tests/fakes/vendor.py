@@ -89,6 +89,9 @@ class Vendor(NoHooks):
         """A body of digits is what is left on the account."""
         return Health(answer.status == 200, "", float(answer.body) if answer.body else None)
 
+    def authorize(self, call: Call) -> Call | None:
+        return call
+
     def poll(self, ticket: Ticket) -> Call:
         return Call("poll", "GET", ticket.polling_url)
 
@@ -165,8 +168,19 @@ class SlowLedger(MemoryLedger):
         return found
 
 
+class Patient(Pace):
+    """Calls no task late before `patience_s`."""
+
+    def __init__(self, patience_s: float) -> None:
+        super().__init__(Prior(5.0, 0.2))
+        self._patience_s = patience_s
+
+    def late_s(self) -> float:
+        return self._patience_s
+
+
 class Works:
-    """A supervisor and its tools around one vendor."""
+    """A supervisor and its tools around one vendor; `late_s` is when a task is past its age."""
 
     def __init__(
         self,
@@ -174,8 +188,9 @@ class Works:
         *,
         slots: int = 2,
         max_age_s: float = 900.0,
+        late_s: float = 900.0,
         clock: Clock | None = None,
-        empty: Callable[[], None] = lambda: None,
+        doubt: Callable[[str], None] = lambda _account: None,
     ) -> None:
         self.vendor, self.clock = vendor, clock or fast_clock(1000.0)
         self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now, DELIVERED_S), Shelf(), Catalogue()
@@ -184,7 +199,7 @@ class Works:
         self.limits = MemoryLimits(self.clock.now, self.clock.wall)
         # What opens stays open for as long as a test on a busy machine may take.
         self.breakers = Breakers(BreakerSettings(open_for=30_000, longest=30_000), self.clock.now)
-        pace = Pace(Prior(5.0, 0.2))
+        pace = Patient(late_s)
         self.tools = Tools(
             session=cast(Any, vendor),
             download=cast(Any, vendor),
@@ -199,7 +214,7 @@ class Works:
             paces=lambda _platform, _model: pace,
             job_max_age_s=max_age_s,
             hints=Hints(lambda: b"k" * 32, ""),
-            empty=empty,
+            doubt=doubt,
         )
         ids = itertools.count(1)
         self.bugs: list[Exception] = []

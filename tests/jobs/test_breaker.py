@@ -14,6 +14,7 @@ from gateway.domain.blob import Link
 from gateway.domain.errors import (
     AnswerLost,
     ForeignPollingHost,
+    GatewayError,
     InvalidField,
     Paid,
     PlatformAuthFailed,
@@ -23,7 +24,7 @@ from gateway.domain.errors import (
     PlatformUnavailable,
 )
 from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Ticket, Unsure, Working
-from gateway.jobs.breaker import Attempt, Breaker, Breakers, State, Verdict
+from gateway.jobs.breaker import Account, Attempt, Breaker, Breakers, State, Verdict
 from gateway.jobs.settings import BreakerSettings
 from gateway.upstream.session import Answered, MaybeSent, NotSent, Sent
 from gateway.wire.call import Answer
@@ -39,7 +40,7 @@ class Stand:
     def __init__(self) -> None:
         self.time = 1000.0
         self.settings = BreakerSettings(failures=3, open_for=10, longest=60)
-        self.breaker = Breaker("bfl", lambda: self.settings, lambda: self.time)
+        self.breaker = Breaker(Account("bfl"), lambda: self.settings, lambda: self.time)
 
     @property
     def state(self) -> State:
@@ -49,7 +50,7 @@ class Stand:
         with self.breaker.attempt() as attempt:
             attempt.verdict, attempt.why = verdict, "x"
 
-    def refused(self) -> PlatformUnavailable:
+    def refused(self) -> GatewayError:
         with pytest.raises(PlatformUnavailable) as refused, self.breaker.attempt():
             raise AssertionError("it was let through")
         return refused.value
@@ -174,18 +175,86 @@ def test_what_set_out_before_says_nothing_after() -> None:
 
 def test_accounts_are_apart() -> None:
     """One breaker each, told once, and all to be seen."""
-    told: list[str] = []
-    breakers = Breakers(BreakerSettings(failures=1), lambda: 0.0, lambda account, _breaker: told.append(account))
-    with breakers.of("one").attempt() as attempt:
+    told: list[tuple[str, str]] = []
+    opened: list[tuple[str, str]] = []
+    breakers = Breakers(
+        BreakerSettings(failures=1),
+        lambda: 0.0,
+        watch=lambda account, model, _breaker: told.append((account, model)),
+        opened=lambda account, model: opened.append((account, model)),
+    )
+    with breakers.of("one", "m").attempt() as attempt:
         attempt.verdict = FAULT
+    breakers.of("one", "other").check()
     breakers.of("two").check()
-    assert {account: found.state for account, found in breakers.states().items()} == {"one": OPEN, "two": CLOSED}
-    assert told == ["one", "two"]
+    assert {pair: found.state for pair, found in breakers.states().items()} == {
+        ("one", "m"): OPEN,
+        ("one", "other"): CLOSED,
+        ("two", ""): CLOSED,
+    }
+    assert told == [("one", "m"), ("one", "other"), ("two", "")] and opened == [("one", "m")]
     breakers.configure(BreakerSettings(failures=2))
     with breakers.of("two").attempt() as attempt:
         attempt.verdict = FAULT
-    assert breakers.states()["two"].state is CLOSED
-    assert str(breakers.states()["two"]).startswith("closed, after 1 fault")
+    assert breakers.states()["two", ""].state is CLOSED
+    assert breakers.told()["one"].startswith("m: open for another")
+    assert breakers.told()["two"].startswith("closed, after 1 fault")
+
+
+CAUSES = [PlatformOutOfCredits, PlatformAuthFailed, PlatformUnavailable]
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_shut_account(cause: type[GatewayError]) -> None:
+    """Nobody is let through, everybody hears why; what made it shut has ended with it, and nothing else has."""
+    shut: list[str] = []
+    breakers = Breakers(BreakerSettings(failures=1), lambda: 0.0, shut=shut.append)
+    for model, error in (("a", PlatformOutOfCredits), ("b", PlatformAuthFailed), ("c", PlatformUnavailable)):
+        with breakers.of("bfl", model).attempt() as attempt:
+            attempt.verdict, attempt.cause = (FAULT if error is PlatformUnavailable else HOPELESS), error
+    for _ in range(3):
+        breakers.shut("bfl", cause, "so it says")
+    assert shut == ["bfl"] and "so it says" in breakers.told()["bfl"]
+    with pytest.raises(cause) as told:
+        breakers.of("bfl", "well").check()
+    assert told.value.paid is Paid.NO and told.value.retry_after_s and "nothing was charged" in told.value.text.lower()
+    breakers.of("other").check()
+    breakers.good("bfl")
+    breakers.of("bfl", "well").check()
+    expected = dict.fromkeys("abc", HALF_OPEN)
+    if cause is not PlatformUnavailable:
+        expected["ab"[CAUSES.index(cause)]] = CLOSED
+    assert {model: found.state for (_, model), found in breakers.states().items() if model in expected} == expected
+
+
+def test_a_stray_refusal_and_a_gated_model() -> None:
+    """A refusal while the account is well: the next submission finds out at once; when it meets it again, it waits."""
+    time = [0.0]
+    breakers = Breakers(BreakerSettings(open_for=5), lambda: time[0])
+    breaker = breakers.of("bfl", "gated")
+    for state in (HALF_OPEN, OPEN):
+        with breaker.attempt() as attempt:
+            attempt.heard(ANSWERED, Failed(PlatformAuthFailed("403")))
+        with pytest.raises(PlatformAuthFailed) as told:
+            breaker.check()
+        assert "gated" in told.value.text
+        breakers.good("bfl")
+        assert breaker.standing.state is state
+
+
+def test_a_probe_that_hangs() -> None:
+    """It does not keep the next one from going for longer than a moment, and says nothing any more when it ends."""
+    stand = Stand()
+    stand.attempt(HOPELESS)
+    stand.time += 10.0
+    with ExitStack() as together:
+        hanging = together.enter_context(stand.breaker.attempt())
+        assert stand.refused()
+        stand.time += 10.0
+        stand.attempt(WELL)
+        assert stand.state is CLOSED
+        hanging.verdict = FAULT
+    assert stand.state is CLOSED and stand.breaker.standing.faults == 0
 
 
 class Weather(RuleBasedStateMachine):

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.domain.errors import GatewayError, Paid, PlatformBusy, PlatformUnavailable
 from gateway.jobs.clock import Clock
-from gateway.jobs.queue import PAUSE_LONGEST_S, PAUSE_S, Queue
+from gateway.jobs.concurrency import PAUSE_S
+from gateway.jobs.line import ALL
+from gateway.jobs.queue import STANDSTILL_S, Queue
 from gateway.stores.slots import MemorySlots
 from tests.fakes.clock import fast_clock
 from tests.fakes.customer import until
@@ -43,20 +46,24 @@ class SlowSlots(MemorySlots):
 
 
 class Sleeper:
-    """A clock on which sleepers wait until they are woken."""
+    """A clock on which sleepers wait until they are woken, the earliest first."""
 
     def __init__(self) -> None:
         self.asked: list[float] = []
-        self._woken = asyncio.Event()
+        self.time = 0.0
+        self._sleeping: list[tuple[float, asyncio.Event]] = []
 
     async def sleep(self, seconds: float) -> None:
         self.asked.append(seconds)
-        await self._woken.wait()
+        self._sleeping.append((self.time + seconds, woken := asyncio.Event()))
+        await woken.wait()
 
     async def wake(self) -> None:
-        self._woken.set()
+        """Let the time pass until the next one wakes."""
+        self._sleeping.sort(key=lambda sleeper: sleeper[0])
+        self.time, woken = self._sleeping.pop(0)
+        woken.set()
         await settled()
-        self._woken = asyncio.Event()
 
 
 async def settled() -> None:
@@ -185,16 +192,17 @@ async def test_fewer_slots_while_jobs_run() -> None:
 async def test_a_lower_ceiling_and_what_refusals_have_taught() -> None:
     """Pushed back to fewer than the ceiling: a reload forgets neither that nor the new ceiling."""
     sleeper = Sleeper()
-    line = queue(4, clock=Clock(sleep=sleeper.sleep))
+    line = queue(4, clock=Clock(now=lambda: 0.0, sleep=sleeper.sleep))
     turns = await crowd(line, ["pro"] * 4)
     line.pushed_back("bfl", "0", None)
     line.pushed_back("bfl", "1", None)
     lane = line._lanes["bfl"]
-    assert lane.allowed == 2
+    limit = lane.limits[ALL]
+    assert limit.level == 2
     line.configure({"bfl": 6}, {})
-    assert (lane.allowed, lane.ceiling) == (2, 6)
+    assert (limit.level, lane.ceiling) == (2, 6)
     line.configure({"bfl": 1}, {})
-    assert (lane.allowed, lane.ceiling) == (1, 1)
+    assert (limit.level, lane.ceiling) == (1, 1)
     line.configure({}, {})
     assert lane.ceiling == 1, "an account that is gone keeps its ceiling for the jobs it has left"
     await dispersed(turns)
@@ -207,7 +215,8 @@ async def test_a_refusal_above_a_lower_ceiling() -> None:
     turns = await crowd(line, ["pro"] * 4)
     line.configure({"bfl": 1}, {})
     line.pushed_back("bfl", "0", None)
-    assert (line._lanes["bfl"].active, line._lanes["bfl"].allowed) == (3, 1)
+    places = line.places("bfl")
+    assert (places.running, places.allowed, places.ceiling) == (3, 1, 1)
     await dispersed(turns)
     await line.close()
 
@@ -359,58 +368,135 @@ def test_the_estimate_is_exact_for_one_model(ceiling: int, own: int, before: int
     assert asyncio.run(estimate()) == last_start([("max", 1.0)] * active, waiting, ceiling, {"max": own})
 
 
-async def test_a_refusal_pauses_the_account() -> None:
-    """After a 429 nobody goes until the pause is over, then one at a time, one more with each acceptance."""
+async def test_a_refusal_and_the_probes_after_it() -> None:
+    """Several refusals of one burst are one pause; then a probe goes, and each that is accepted lets others go."""
     sleeper = Sleeper()
-    line = queue(3, clock=Clock(sleep=sleeper.sleep))
+    line = queue(3, clock=Clock(now=lambda: sleeper.time, sleep=sleeper.sleep))
     turns = [turn(line, str(index)) for index in range(6)]
     await settled()
     for index in (0, 1, 2):
         line.pushed_back("bfl", str(index), None)
     await settled()
     assert sum(task.done() for task in turns) == 3
-    assert sleeper.asked == [PAUSE_S], "three refusals of one burst are one pause"
-    assert line.wait_s("bfl", "pro", 1, 0.0) == PAUSE_S
+    assert sleeper.asked == [PAUSE_S]
     await sleeper.wake()
     assert sum(task.done() for task in turns) == 4
-    line.accepted("bfl")
+    line.accepted("bfl", "3", 100.0)
     await settled()
-    assert sum(task.done() for task in turns) == 5
-    line.accepted("bfl")
-    await settled()
-    assert sum(task.done() for task in turns) == 6
+    assert sum(task.done() for task in turns) > 4
+    await dispersed(turns)
     await line.close()
 
 
-async def test_pauses_grow_and_end() -> None:
-    """Each further refusal doubles the pause up to the longest, whatever Retry-After says; an acceptance forgets it."""
+async def test_a_narrow_model_is_refused_alone() -> None:
+    """A 429 for a model with a ceiling of its own says nothing about the others."""
+    line = queue(24, max=6)
+    line._clock = Clock(now=lambda: 0.0, sleep=Sleeper().sleep)
+    turns = await crowd(line, ["max"] * 6)
+    line.pushed_back("bfl", "0", None)
+    turns += [turn(line, "more", model="max"), turn(line, "other")]
+    await settled()
+    assert (turns[-2].done(), turns[-1].done()) == (False, True)
+    assert line.wait_s("bfl", "pro", 18, 7.0) == 0.0
+    await dispersed(turns)
+    await line.close()
+
+
+async def test_lost_answers_keep_few_slots() -> None:
+    """At most a part of the ceiling, and for as long as a task can take; others go in their place meanwhile."""
     sleeper = Sleeper()
-    line = queue(1, clock=Clock(sleep=sleeper.sleep))
-    for retry_after in (None, 5.0, 999_999.0, 0.0):
-        await asyncio.wait_for(turn(line, "a"), 1)
-        line.pushed_back("bfl", "a", retry_after)
+    line = queue(16, clock=Clock(now=lambda: sleeper.time, sleep=sleeper.sleep))
+    turns = await crowd(line, ["pro"] * 16)
+    for index in range(16):
+        line.accepted("bfl", str(index), 1000.0)
+        if index < 8:
+            line.lost("bfl", str(index), 20.0)
+    turns += [turn(line, f"later-{index}") for index in range(16)]
+    for _ in range(6):  # beyond what the vendor has borne, so each is a probe until it is accepted
         await settled()
-        await sleeper.wake()
-    assert sleeper.asked == [PAUSE_S, 5.0, PAUSE_LONGEST_S, PAUSE_LONGEST_S]
-    await asyncio.wait_for(turn(line, "a"), 1)
-    line.accepted("bfl")
-    line.pushed_back("bfl", "a", None)
+        for name in line._lanes["bfl"].running:
+            line.accepted("bfl", name, 1000.0)
     await settled()
-    assert sleeper.asked[-1] == PAUSE_S
+    places = line.places("bfl")
+    assert (places.running, places.unknown) == (14, 8), "two of eight keep theirs"
+    assert sum(task.done() for task in turns) == 16 + 6
+    while line.places("bfl").unknown:
+        await sleeper.wake()
+    places = line.places("bfl")
+    assert (places.running, sum(task.done() for task in turns)) == (16, 24)
+    await dispersed(turns)
     await line.close()
 
 
-async def test_a_slot_that_is_given_back_later() -> None:
-    """A lost answer keeps its slot for a while, and no longer."""
+async def test_tasks_past_their_age_make_room() -> None:
+    """Stuck tasks hold up nobody who waits: their slots are others' as soon as no such task can still run."""
     sleeper = Sleeper()
-    line = queue(1, clock=Clock(sleep=sleeper.sleep))
-    await turn(line, "lost")
-    line.release_later("bfl", "lost", 120.0)
-    following = turn(line, "next")
+    line = queue(2, clock=Clock(now=lambda: sleeper.time, sleep=sleeper.sleep))
+    turns = await crowd(line, ["pro"] * 4)
+    for name in ("0", "1"):
+        line.accepted("bfl", name, 20.0)
     await settled()
-    assert not following.done() and sleeper.asked == [120.0]
+    assert sum(task.done() for task in turns) == 2
+    while sum(task.done() for task in turns) < 3:
+        await sleeper.wake()
+    line.accepted("bfl", "2", 20.0)
+    await settled()
+    assert all(task.done() for task in turns)
+    assert (places := line.places("bfl")).over_age == 2 and places.running == 2
+    for name in "0123":
+        line.release("bfl", name)
+    await settled()
+    assert line.places("bfl").over_age == 0 and not line._slots._held  # type: ignore[attr-defined]
+    await line.close()
+
+
+async def insist(line: Queue, name: str) -> None:
+    """One submission to a vendor that refuses everything, sent again and again."""
+    again = False
+    while True:
+        await line.turn("bfl", "pro", "ann", name, first=again)
+        line.pushed_back("bfl", name, None)
+        again = True
+
+
+async def test_a_vendor_that_refuses_everything() -> None:
+    """Who has waited for long is told, who comes while somebody waits is told at once, and one goes on probing."""
+    sleeper = Sleeper()
+    line = queue(2, clock=Clock(now=lambda: sleeper.time, sleep=sleeper.sleep))
+    tasks = [asyncio.create_task(insist(line, str(index))) for index in range(5)]
+    await settled()
+    line.check("bfl", "pro")
+    while not all(task.done() for task in tasks):
+        await sleeper.wake()
+    assert all(isinstance(task.exception(), PlatformBusy) for task in tasks)
+    assert STANDSTILL_S <= sleeper.time <= STANDSTILL_S + 20
+    line.check("bfl", "pro")
+    tasks.append(asyncio.create_task(insist(line, "fresh")))
+    await settled()
+    with pytest.raises(PlatformBusy) as busy:
+        line.check("bfl", "pro")
+    assert busy.value.retry_after_s and busy.value.paid is Paid.NO
+    refusals = line._lanes["bfl"].limits[ALL]._refused_at
     await sleeper.wake()
-    await asyncio.wait_for(following, 1)
+    assert line._lanes["bfl"].limits[ALL]._refused_at != refusals, "probes go on"
+    sleeper.time += 1000.0
+    line.check("bfl", "pro")
+    await dispersed(tasks)
+    await line.close()
+
+
+async def test_all_who_wait_are_told() -> None:
+    """Of one model, or of the whole account; those who run are not."""
+    line = queue(1)
+    turns = await crowd(line, ["pro", "pro", "dev"])
+    line.refuse("bfl", lambda: PlatformUnavailable("trouble"), model="pro")
+    await settled()
+    assert [task.done() for task in turns] == [True, True, False] and isinstance(turns[1].exception(), GatewayError)
+    line.refuse("bfl", lambda: PlatformUnavailable("trouble"))
+    line.refuse("nobody", lambda: PlatformUnavailable("trouble"))
+    await settled()
+    assert isinstance(turns[2].exception(), PlatformUnavailable) and len(line._lanes["bfl"].line) == 0
+    await line.close()
 
 
 async def test_cancelled_at_the_moment_of_its_turn() -> None:
@@ -422,11 +508,11 @@ async def test_cancelled_at_the_moment_of_its_turn() -> None:
     line.release("bfl", "running")
     while not leaving.done():
         lane = line._lanes["bfl"]
-        if lane.active == 1 and "ann" in lane.line._callers and len(lane.line) == 1:
+        if len(lane.running) == 1 and "ann" in lane.line._callers and len(lane.line) == 1:
             leaving.cancel()
         await asyncio.sleep(0)
     await asyncio.wait_for(following, 1)
-    assert line._lanes["bfl"].active == 1
+    assert len(line._lanes["bfl"].running) == 1
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -446,19 +532,29 @@ async def test_nobody_is_forgotten(seed: int) -> None:
     served, active = set[str](), Counter[str]()
 
     async def live(name: str, model: str) -> None:
+        try:
+            await attempts(name, model)
+        finally:
+            line.expect_no_more("bfl", name)
+
+    async def attempts(name: str, model: str) -> None:
         for attempt in range(dice.randrange(1, 4)):
             caller = dice.randrange(4)
-            await line.turn("bfl", model, f"caller-{caller}", name, weight=caller + 0.5, first=attempt > 0)
+            try:
+                await line.turn("bfl", model, f"caller-{caller}", name, weight=caller + 0.5, first=attempt > 0)
+            except PlatformBusy:
+                continue  # a vendor that refuses for so long is not waited for
             active.update(("all", model))
             assert active["all"] <= 5 and active["max"] <= 2
+            accepted = False
             try:
                 for _ in range(dice.randrange(6)):
                     await asyncio.sleep(0)
-                if dice.random() < 0.7:
-                    line.accepted("bfl")
+                if accepted := dice.random() < 0.7:
+                    line.accepted("bfl", name, 1000.0)
             finally:
                 active.subtract(("all", model))
-                if dice.random() < 0.2:
+                if not accepted and dice.random() < 0.6:
                     line.pushed_back("bfl", name, None)
                 else:
                     line.release("bfl", name)
@@ -483,9 +579,10 @@ async def test_nobody_is_forgotten(seed: int) -> None:
         await asyncio.gather(*staying)
         await asyncio.gather(*leaving, return_exceptions=True)
     lane = line._lanes["bfl"]
-    await until(lambda: lane.serving is None and not lane.paused)
+    await until(lambda: lane.serving is None)
     assert len(served) >= len(staying)
-    assert (lane.active, len(lane.line), depths[-1], lane.line._callers) == (0, 0, 0, {})
+    assert (len(lane.running), len(lane.line), depths[-1], lane.line._callers) == (0, 0, 0, {})
+    assert not (lane.since or lane.waiting or lane.expected) and not any(map(len, lane.limits.values()))
     assert not slots._held and not +slots._counts
     assert slots.most["bfl"] <= 5 and slots.most["bfl/max"] <= 2
     await line.close()

@@ -26,7 +26,7 @@ from gateway.stores.contract import Made
 from gateway.upstream.session import MaybeSent, NotSent
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.customer import until
-from tests.fakes.vendor import PENDING, READY, TAKEN, Said, Vendor, Works
+from tests.fakes.vendor import MODEL, PENDING, READY, TAKEN, Said, Vendor, Works
 
 
 class Gate:
@@ -268,7 +268,7 @@ async def test_all_at_once_see_each_others_wait() -> None:
 
 async def trip(works: Works) -> None:
     """The breaker of the only platform opens."""
-    with works.breakers.of("toy").attempt() as attempt:
+    with works.breakers.of("toy", MODEL).attempt() as attempt:
         attempt.verdict = Verdict.HOPELESS
 
 
@@ -326,13 +326,13 @@ async def test_the_breaker_opens_by_itself() -> None:
         assert isinstance(result, GatewayError) and result.paid is Paid.NO
         codes.append(result.code)
     assert codes == ["platform_unreachable", "platform_unavailable"] and works.vendor.asked["submit"] == 5
-    assert works.breakers.states()["toy"].state is State.OPEN
+    assert works.breakers.states()["toy", MODEL].state is State.OPEN
     works.vendor.says["submit"][:] = [TAKEN]
-    works.breakers.of("toy")._until = 0.0
+    works.breakers.of("toy", MODEL)._until = 0.0
     handle = await works.supervisor.start(works.order("probe"))
     await handle.job.until_finished()
     assert isinstance(handle.job.results[0], Made)
-    assert works.breakers.states()["toy"].state is State.CLOSED
+    assert works.breakers.states()["toy", MODEL].state is State.CLOSED
 
 
 @pytest.mark.parametrize("slots", [1, 2, 4])
@@ -341,7 +341,7 @@ async def test_a_job_of_several_as_the_probe(slots: int, submits: list[Said], ma
     """The first submission is the probe, the others wait for what comes of it: the breaker takes no picture away."""
     works = Works(Vendor(submits=submits), slots=slots)
     await trip(works)
-    works.breakers.of("toy")._until = 0.0
+    works.breakers.of("toy", MODEL)._until = 0.0
     handle = await works.supervisor.start(works.order(n=4))
     await handle.job.until_finished()
     assert sum(isinstance(result, Made) for result in handle.job.results) == made
@@ -351,7 +351,7 @@ async def test_a_job_of_several_as_a_probe_that_fails() -> None:
     """One call is sent, and all four say that nothing was charged."""
     works = Works(Vendor(submits=[Failed(PlatformOutOfCredits("402"))]), slots=4)
     await trip(works)
-    works.breakers.of("toy")._until = 0.0
+    works.breakers.of("toy", MODEL)._until = 0.0
     handle = await works.supervisor.start(works.order(n=4))
     await handle.job.until_finished()
     assert next_may_try(handle.job.results) and works.vendor.asked["submit"] == 1
@@ -370,7 +370,7 @@ async def test_the_next_platform() -> None:
     await first.job.until_accepted()
     assert next_may_try(first.job.results) and blob.released == 1
     await first.abandon()
-    works.breakers.of("toy")._until = None
+    works.breakers.of("toy", MODEL)._until = None
     vendor.says["submit"][:] = [TAKEN]
     again = await works.supervisor.start(works.order(key="k", inputs=[blob]))
     assert again.joined is None

@@ -51,7 +51,7 @@ def headers(error: GatewayError) -> dict[str, str]:
     """
     again = error.hopeful and (error.paid is Paid.NO or error.safe)
     found = {"x-should-retry": "true" if again else "false"}
-    if again:
+    if again or (error.retry_after_s and error.paid is Paid.NO):
         soonest_s = 1 if error.safe else SOONEST_S
         found["retry-after"] = str(max(soonest_s, min(60, round(error.retry_after_s or 0))))
     if error.status == 401:

@@ -80,6 +80,9 @@ class Bfl:
             translation.megapixels,
         )
 
+    def authorize(self, call: Call) -> Call | None:
+        return replace(call, secrets=self._secrets, egress=self.egress) if self._key_hosts.allow(call.url) else None
+
     def read_submit(self, plan: Plan, answer: Answer) -> Outcome:
         if not 200 <= answer.status < 300:
             return response.read_refused(answer, plan.names)

@@ -35,6 +35,8 @@ WORKING = frozenset({"Pending", "Reasoning", "Generating"})
 FAILURES = frozenset({"Error", "Failed"})
 MISSING = "Task not found"
 
+# What a 422 says, letter by letter, when the key has not the form of one.
+KEY_COMPLAINTS = ("Invalid API key format",)
 # The vendor's words, as seen in answers, that blame the client's picture.
 PICTURE_COMPLAINTS = ("invalid or corrupted image", "image input", "could not decode", "image size")
 
@@ -74,7 +76,7 @@ def read_refused(answer: Answer, names: Mapping[str, str]) -> Outcome:
         )
     elif status == 402:
         error = PlatformOutOfCredits("The gateway's account at the platform is out of credits.", detail=private)
-    elif status in (401, 403) or (status == 422 and isinstance(detail, str) and "key" in detail.lower()):
+    elif status in (401, 403) or (status == 422 and detail in KEY_COMPLAINTS):
         error = PlatformAuthFailed("The platform refuses the gateway's own key; yours is fine.", detail=private)
     elif status == 422:
         error = _complaint(detail, names, private)
@@ -109,8 +111,8 @@ def read_credits(answer: Answer) -> Health:
     left = _number(_object(answer).get("credits"))
     if answer.status == 200 and left is not None:
         return Health(left > 0, f"the key is good; {left:,.10g} credits are left", left)
-    if answer.status in (401, 403, 422):
-        return Health(False, f"the platform refuses the key: {_said(answer)}")
+    if answer.status in (401, 403) or (answer.status == 422 and _object(answer).get("detail") in KEY_COMPLAINTS):
+        return Health(False, f"the platform refuses the key: {_said(answer)}", refused=True)
     return Health(False, f"the platform answered {answer.status}: {_said(answer)}")
 
 

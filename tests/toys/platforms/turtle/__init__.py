@@ -48,6 +48,9 @@ class Turtle(NoHooks):
         call = Call("submit", "POST", f"{self._base}/jobs", body, secrets=self._secrets, egress=self.egress)
         return Plan(replace(target), (call,) * edit.n, notes, credits=3.0, megapixels=1.0)
 
+    def authorize(self, call: Call) -> Call | None:
+        return replace(call, secrets=self._secrets, egress=self.egress) if call.url.startswith(self._base) else None
+
     def read_submit(self, plan: Plan, answer: Answer) -> Outcome:
         return response.read_submit(answer, plan.target.model, self.account, f"{self._base}/jobs/")
 
