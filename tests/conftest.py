@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -19,7 +21,10 @@ from gateway.app import Gateway
 from gateway.config.schema import Config
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
+from gateway.imaging.process import Worker
+from gateway.stores.sqlite.writer import Writer
 from tests.fakes.clock import fast_clock
+from tests.fakes.loop import Loop, held
 
 # The gateway's clock in tests, and the emulator's speed, run this much faster than the wall.
 FASTER = 100.0
@@ -42,6 +47,23 @@ if _writer is not None and _writer.default is inspect.Parameter.empty:
 # Examples share two busy cores with other tests: how long one takes says nothing.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+
+
+VIRTUAL = {"jobs", "stores"}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Virtual time, which leaps unless another process or thread sets the pace."""
+    if item.path.relative_to(Path(__file__).parent).parts[0] not in VIRTUAL:
+        return {"asyncio": asyncio.new_event_loop}
+    flowing = item.get_closest_marker("flowing") is not None
+    return {"virtual": partial(Loop, flowing=flowing)}
+
+
+# What works outside of the loop, and of its executors.
+Writer.write = held(Writer.write)  # type: ignore[method-assign]
+Worker.work = held(Worker.work)  # type: ignore[method-assign]
+Worker.start = staticmethod(held(Worker.start))  # type: ignore[method-assign]
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 

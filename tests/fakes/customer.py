@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +22,14 @@ RESEND = {"x-stainless-retry-count": "1"}
 NO_BREAKER = {"failures": 1000, "open_for": 0.001, "longest": 0.001}
 
 
-async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
-    """Let everything else go on until the condition holds."""
-    limit = time.monotonic() + within_s
+async def until(condition: Callable[[], object], within_s: float = 1000.0) -> None:
+    """Let everything else go on until the condition holds; `within_s` is on the loop's clock."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
     while not condition():
-        assert time.monotonic() < limit, "it did not happen"
-        await asyncio.sleep(0.001)
+        passed = clock() - began
+        assert passed < within_s, "it did not happen"
+        await asyncio.sleep(0.001 if passed < 1.0 else 0.1)
 
 
 @dataclass(frozen=True, slots=True)

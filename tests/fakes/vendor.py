@@ -34,7 +34,7 @@ from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.session import Answered, Sent
 from gateway.wire.call import Answer, Call
 from tests.fakes.blob import MemoryBlob
-from tests.fakes.clock import fast_clock
+from tests.fakes.clock import loop_clock
 
 MODEL = "toy-1"
 TICKET = Ticket("task-1", "https://toy.example/task-1", MODEL, "toy", cost=4.0)
@@ -192,12 +192,12 @@ class Works:
         clock: Clock | None = None,
         doubt: Callable[[str], None] = lambda _account: None,
     ) -> None:
-        self.vendor, self.clock = vendor, clock or fast_clock(1000.0)
+        self.vendor, self.clock = vendor, clock or loop_clock()
         self.ledger, self.shelf, self.metrics = SlowLedger(self.clock.now, DELIVERED_S), Shelf(), Catalogue()
         self.slots = MemorySlots({"toy": slots})
         self.queue = Queue(self.slots, {"toy": slots}, limit=100, clock=self.clock, chance=lambda: 0.5)
         self.limits = MemoryLimits(self.clock.now, self.clock.wall)
-        # What opens stays open for as long as a test on a busy machine may take.
+        # What opens stays open until a test says otherwise.
         self.breakers = Breakers(BreakerSettings(open_for=30_000, longest=30_000), self.clock.now)
         pace = Patient(late_s)
         self.tools = Tools(

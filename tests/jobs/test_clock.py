@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from gateway.jobs.clock import Clock
-from tests.fakes.clock import fast_clock
+from tests.fakes.clock import loop_clock
 
 
 async def test_within_hands_on_the_result() -> None:
     """What is done in time is returned."""
-    assert await fast_clock().within(10, asyncio.sleep(0, "done")) == "done"
+    assert await loop_clock().within(10, asyncio.sleep(0, "done")) == "done"
 
 
 async def test_within_hands_on_the_failure() -> None:
@@ -22,7 +22,7 @@ async def test_within_hands_on_the_failure() -> None:
         raise KeyError("gone")
 
     with pytest.raises(KeyError):
-        await fast_clock().within(10, fails())
+        await loop_clock().within(10, fails())
 
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0, 1.0])
@@ -38,7 +38,7 @@ async def test_within_ends_the_work(seconds: float) -> None:
             ended.set()
 
     with pytest.raises(TimeoutError):
-        await fast_clock().within(seconds, endless())
+        await loop_clock().within(seconds, endless())
     assert ended.is_set()
 
 
@@ -53,7 +53,7 @@ async def test_cancelled_within_ends_the_work() -> None:
         finally:
             ended.set()
 
-    waiting = asyncio.create_task(fast_clock().within(1000, endless()))
+    waiting = asyncio.create_task(loop_clock().within(1000, endless()))
     await begun.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

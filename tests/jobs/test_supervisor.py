@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 
 import pytest
 
@@ -279,13 +278,8 @@ async def test_a_platform_that_is_left_alone() -> None:
     paid = await works.supervisor.start(works.order("paid"))
     await until(lambda: vendor.asked["poll"])
     await trip(works)
-    took = []
-    for _ in range(5):
-        started = time.monotonic()
-        with pytest.raises(PlatformUnavailable) as refused:
-            works.supervisor.admit(vendor, "toy-1", 1, 300.0)
-        took.append(time.monotonic() - started)
-    assert min(took) < 0.01
+    with pytest.raises(PlatformUnavailable) as refused:
+        works.supervisor.admit(vendor, "toy-1", 1, 300.0)
     with pytest.raises(PlatformUnavailable):
         await works.supervisor.start(works.order("new", inputs=[blob]))
     assert refused.value.paid is Paid.NO and refused.value.retry_after_s
