@@ -124,6 +124,19 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             {"{{platform}} {{model}}": f"sum by (platform, model) (gateway_submissions_active{{{AT}}})"}, stacked=True,
         ),
         Panel(
+            "Slots by reason",
+            "Submissions that run, that have lost their answers, and tasks past their age; the line is how many the "
+            "platform is believed to bear after its refusals.",
+            {
+                "{{platform}} {{reason}}": f"sum by (platform, reason) (gateway_slots{{{AT}}})",
+                "{{platform}} allowed": f"sum by (platform) (gateway_slots_allowed{{{AT}}})",
+            },
+        ),
+        Panel(
+            "Oldest in the queue", "How long the first of those who wait has waited. One that only grows stands still.",
+            {"{{platform}}": f"max by (platform) (gateway_queue_oldest_seconds{{{AT}}})"}, "s", limits=(30, 60),
+        ),
+        Panel(
             "Queue wait, 95th percentile", "How long submissions waited before their turn came.",
             {"{{platform}} {{model}}": f"gateway:queue_wait_seconds:p95_rate5m{{{AT}}}"}, "s",
         ),
@@ -222,8 +235,12 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "Platforms": (
         Panel(
-            "Breakers", "0 closed, 1 trying, 2 open: open means that the platform gets no submissions.",
-            {"{{platform}}": f"max by (platform) (gateway_breaker_state{{{AT}}})"}, limits=(1, 2),
+            "Breakers", "0 closed, 1 trying, 2 open: open means that the model gets no submissions.",
+            {"{{platform}} {{model}}": f"max by (platform, model) (gateway_breaker_state{{{AT}}})"}, limits=(1, 2),
+        ),
+        Panel(
+            "Accounts shut", "1 while a platform itself says that its account is empty or its key refused.",
+            {"{{platform}}": f"max by (platform) (gateway_account_shut{{{AT}}})"}, limits=(1, 1),
         ),
         Panel(
             "Answers of platforms", "By call and status; 0 when none came.",

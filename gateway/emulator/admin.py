@@ -12,9 +12,10 @@ from gateway.emulator.world import World
 
 class Admin:
     """
-    `GET counts`, `GET tasks`, `GET faults`, `POST script {fault, times?, value?}`, `POST reset`.
+    `GET counts`, `GET tasks`, `GET faults`, `POST script {fault, times?, value?, share?}`, `POST credits {credits,
+    account?}`, `POST revoke {key}`, `POST reset`.
 
-    `times` is 1 when absent, null for ever.
+    `times` is 1 when absent, null for ever; `share` is the part of the calls that is spoiled, from 0 to 1.
     """
 
     def __init__(self, world: World) -> None:
@@ -27,6 +28,8 @@ class Admin:
             web.get("/_emulator/tasks", self.tasks),
             web.get("/_emulator/faults", self.faults),
             web.post("/_emulator/script", self.script),
+            web.post("/_emulator/credits", self.credits),
+            web.post("/_emulator/revoke", self.revoke),
             web.post("/_emulator/reset", self.reset),
         ]
 
@@ -48,8 +51,21 @@ class Admin:
         wanted = orjson.loads(await request.read())
         if wanted.get("fault") not in FAULTS:
             return answers.detail(404, "no such fault; GET /_emulator/faults lists them")
-        self._world.faults.script(wanted["fault"], times=wanted.get("times", 1), value=wanted.get("value"))
+        self._world.faults.script(
+            wanted["fault"], times=wanted.get("times", 1), value=wanted.get("value"), share=wanted.get("share", 1.0)
+        )
         return answers.reply(200, {"armed": wanted["fault"]})
+
+    async def credits(self, request: web.Request) -> web.Response:
+        """Let an account have so many left."""
+        wanted = orjson.loads(await request.read())
+        self._world.set_credits(wanted.get("account", "default"), float(wanted["credits"]))
+        return answers.reply(200, {})
+
+    async def revoke(self, request: web.Request) -> web.Response:
+        """Refuse a key from now on."""
+        self._world.revoked.add(orjson.loads(await request.read())["key"])
+        return answers.reply(200, {})
 
     async def reset(self, request: web.Request) -> web.Response:
         """Forget tasks, counts and faults."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.emulator.fault_table import FAULTS, Fault, Stage
@@ -19,12 +19,15 @@ class Armed:
     Args:
         value: what was written after `=`.  left: calls it still spoils, None for all.
         skip: calls of its stage that pass untouched first.
+        share: of the calls that it could spoil, from 0 to 1.  chance: 0 ≤ x < 1, for that.
     """
 
     fault: Fault
     value: str | None
     left: int | None
     skip: int = 0
+    share: float = 1.0
+    chance: Callable[[], float] = lambda: 0.0
 
     @property
     def name(self) -> str:
@@ -34,6 +37,8 @@ class Armed:
         """Whether this call is spoiled; counts the call either way."""
         if self.skip:
             self.skip -= 1
+            return False
+        if self.chance() >= self.share:
             return False
         if self.left is None:
             return True
@@ -60,18 +65,20 @@ def marked(prompt: str) -> list[Armed]:
 class Faults:
     """What is armed at the moment: the next-N-calls script, and counters of markers seen on submit."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: Callable[[], float] = lambda: 0.0) -> None:
+        self._chance = chance
         self._script: list[Armed] = []
         self._prompts: dict[str, list[Armed]] = {}
 
-    def script(self, name: str, *, times: int | None = 1, value: str | None = None) -> None:
+    def script(self, name: str, *, times: int | None = 1, value: str | None = None, share: float = 1.0) -> None:
         """
-        Spoil the next `times` calls of the fault's stage, whoever makes them; None spoils all.
+        Spoil the next `times` calls of the fault's stage, whoever makes them; None spoils all. With a `share` only
+        that part of them, by chance.
 
         Raises:
             KeyError: no fault has that name.
         """
-        self._script.append(Armed(FAULTS[name], value, times, FAULTS[name].skip))
+        self._script.append(Armed(FAULTS[name], value, times, FAULTS[name].skip, share, self._chance))
 
     def reset(self) -> None:
         """Forget everything that is armed."""

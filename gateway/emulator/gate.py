@@ -20,7 +20,7 @@ def refusal(world: World, key: str, model: str | None = None) -> web.Response | 
         return answers.detail(403, "Not authenticated")
     if not world.well_formed(key):
         return answers.detail(422, "Invalid API key format")
-    if settings.keys is not None and key not in settings.keys:
+    if key in world.revoked or (settings.keys is not None and key not in settings.keys):
         return answers.detail(403, "Not authenticated - Invalid Authentication")
     if model in settings.gated:
         return answers.detail(403, "Not authenticated")

@@ -42,6 +42,8 @@ class Polling:
         world = self._world
         world.counts.polls += 1
         await world.takes(world.settings.poll_takes_s)
+        if request.headers.get("x-key") in world.revoked:
+            return answers.detail(403, "Not authenticated - Invalid Authentication")
         task_id = request.query.get("id")
         if task_id is None:
             missing = {"type": "missing", "loc": ["query", "id"], "msg": "Field required", "input": None}

@@ -56,14 +56,22 @@ class Emulator:
         """Every remembered task as plain data, oldest first."""
         return [task.summary(self._world.now) for task in self._world.tasks]
 
-    def script(self, fault: str, *, times: int | None = 1, value: str | None = None) -> None:
+    def script(self, fault: str, *, times: int | None = 1, value: str | None = None, share: float = 1.0) -> None:
         """
-        Spoil the next `times` calls (None: all) with a fault of `fault_table.FAULTS`.
+        Spoil the next `times` calls (None: all), or a share of them, with a fault of `fault_table.FAULTS`.
 
         Raises:
             KeyError: no fault has that name.
         """
-        self._world.faults.script(fault, times=times, value=value)
+        self._world.faults.script(fault, times=times, value=value, share=share)
+
+    def set_credits(self, credits: float, *, account: str = "default") -> None:
+        """Let an account have so many left."""
+        self._world.set_credits(account, credits)
+
+    def revoke(self, key: str) -> None:
+        """Refuse this key from now on, also to those who ask after tasks of its account."""
+        self._world.revoked.add(key)
 
     def reset(self) -> None:
         """Forget tasks, counts, spending and faults."""

@@ -41,12 +41,13 @@ class World:
     def __init__(self, settings: EmulatorSettings) -> None:
         self.settings = settings
         self.counts = Counts()
-        self.faults = Faults()
         self.tasks = Tasks(retention_s=settings.retention_s)
         self.origins = Origins()
         self.closing = asyncio.Event()
         self.workshop = asyncio.Semaphore(_AT_ONCE)
         self._chance = random.Random(settings.seed)
+        self.faults = Faults(self._chance.random)
+        self.revoked = set[str]()
         self.signer = Signer(self._chance.randbytes(32))
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._background: set[asyncio.Task[Any]] = set()
@@ -91,6 +92,10 @@ class World:
         """What an account has left."""
         return self.settings.credits - self._spent[account]
 
+    def set_credits(self, account: str, credits: float) -> None:
+        """Let an account have so many left: a top-up, or a leak."""
+        self._spent[account] = self.settings.credits - credits
+
     def charge(self, account: str, credits: float) -> None:
         """Take credits from an account."""
         self._spent[account] += credits
@@ -108,6 +113,7 @@ class World:
         self.faults.reset()
         self.tasks.reset()
         self._spent.clear()
+        self.revoked.clear()
 
     async def close(self) -> None:
         """Let stalled answers go and end everything in the background."""

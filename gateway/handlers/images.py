@@ -15,7 +15,7 @@ from aiohttp import web
 
 from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, ResponseFormat
-from gateway.domain.errors import GatewayError, MethodNotAllowed, ModelNotAllowed, PlatformNotConfigured
+from gateway.domain.errors import GatewayError, MethodNotAllowed, ModelNotAllowed, Paid, PlatformNotConfigured
 from gateway.domain.target import JobTarget, RelayTarget, Target
 from gateway.handlers.answer import BEGIN_WITHIN_S, Answerer
 from gateway.handlers.attempts import first_able
@@ -32,6 +32,7 @@ from gateway.jobs.fingerprint import fingerprint
 from gateway.jobs.handle import JobHandle
 from gateway.jobs.job import worst
 from gateway.jobs.order import Order
+from gateway.jobs.refusals import shape
 from gateway.jobs.supervisor import Supervisor
 from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose
@@ -57,6 +58,15 @@ class Images:
     chance: Callable[[], float]
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._serve(request)
+        except GatewayError as error:
+            if error.paid is Paid.NO:
+                mark = request[STORY].fingerprint or _shape(request)
+                self.supervisor.refusals.note(request[CALLER].id, mark)
+            raise
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.method != "POST":
             raise MethodNotAllowed(f"{request.method} is not allowed here; allowed: POST.", allowed=("POST",))
         began, told, candidates, rules = self.clock.now(), request[STORY], request[CANDIDATES], request[SNAPSHOT].rules
@@ -162,12 +172,16 @@ class Images:
         if edit.response_format is ResponseFormat.URL:
             self.answerer.check_links(request)
         plan, made = await fulfil(plan, self.imaging, self.taker.spool)
+        if told.fingerprint is None:
+            told.fingerprint, told.again = fingerprint(who.id, told.route, edit), is_resend(request)
+            if told.again and key is None:
+                told.again = not self.supervisor.refusals.take(who.id, told.fingerprint, _shape(request))
         return Order(
             caller=who.id,
             who=who,
-            fingerprint=fingerprint(who.id, told.route, edit),
+            fingerprint=told.fingerprint,
             key=key,
-            resend=is_resend(request),
+            resend=told.again,
             platform=platform,
             plan=plan,
             reply=ReplySpec(edit.response_format, edit.output_format, plan.notes, f"image_{self.purpose}"),
@@ -175,6 +189,10 @@ class Images:
             began=span[0],
             deadline=span[1],
         )
+
+
+def _shape(request: web.Request) -> str | None:
+    return shape(request[STORY].route, request.content_length)
 
 
 def _check_key(who: Caller, platform: Platform, model: str) -> None:

@@ -22,6 +22,7 @@ from gateway.jobs.job import Job
 from gateway.jobs.look_up import LookUp
 from gateway.jobs.order import Order
 from gateway.jobs.recovery import Recovery
+from gateway.jobs.refusals import Refusals
 from gateway.jobs.submission import Submission, ordered
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
@@ -53,6 +54,7 @@ class Supervisor:
         self._retention_s, self._crashed, self._lasting = retention_s, crashed, lasting
         self._live: dict[str, Job] = {}
         self.look_up = LookUp(tools, self._live)
+        self.refusals = Refusals(tools.clock.now)
         self._doors: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False

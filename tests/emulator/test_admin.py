@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .conftest import Client, Photo
+from .conftest import KEY, Client, Photo
 
 
 async def call(client: Client, method: str, name: str, **rest: Any) -> tuple[int, Any]:
@@ -47,3 +47,27 @@ async def test_reset_forgets(client: Client) -> None:
     assert client.bfl.tasks == []
     assert (await client.poll(accepted)).status == 404
     assert (await client.post({"prompt": "a"})).status == 200
+
+
+async def test_credits_and_keys(client: Client, photo: Photo) -> None:
+    """An account is emptied and topped up, a key refused everywhere; `reset` forgets both."""
+    accepted = await client.submit("a", input_image=photo())
+    await call(client, "POST", "credits", json={"credits": 0})
+    assert (await client.post({"prompt": "a"})).status == 402
+    await call(client, "POST", "credits", json={"credits": 100})
+    assert (await client.post({"prompt": "a"})).status == 200
+    await call(client, "POST", "revoke", json={"key": KEY})
+    assert (await client.post({"prompt": "a"})).status == 403
+    async with client.session.get(accepted["polling_url"], headers={"x-key": KEY}) as poll:
+        assert poll.status == 403
+    await call(client, "POST", "reset")
+    assert (await client.post({"prompt": "a"})).status == 200
+
+
+async def test_a_share_of_the_calls(client: Client) -> None:
+    """Some of many, none of them, or all."""
+    for share, least, most in ((0.0, 0, 0), (0.5, 10, 50), (1.0, 60, 60)):
+        await call(client, "POST", "reset")
+        await call(client, "POST", "script", json={"fault": "submit_502", "times": None, "share": share})
+        answers = [await client.post({"prompt": "a"}) for _ in range(60)]
+        assert least <= sum(answer.status == 502 for answer in answers) <= most

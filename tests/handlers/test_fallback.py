@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conftest import KEY
 from tests.fakes.company import NOWHERE, PATIENCE, PICTURE, PICTURES
 from tests.fakes.customer import until
 from tests.fakes.openai_server import Script, answer, cut
@@ -42,13 +43,14 @@ async def test_an_account_that_cannot_be_reached(office: Office) -> None:
 
 
 async def test_an_open_breaker_asks_nobody(office: Office) -> None:
-    """After the first refused key the account is left alone; the next request goes on at once."""
+    """A refused key shuts the account; the next request goes on at once, and hears the reason too."""
     customer = await office(jobs={"breaker": {"failures": 5, "open_for": 6000, "longest": 6000}})
-    customer.bfl.script("submit_403", times=None)
-    for code in ("platform_auth_failed", "platform_unavailable"):
-        reply = await customer.edit(f"make it blue, {code}")
-        assert f"bfl/flux-kontext-pro {code}, " in reply.headers["x-gateway-attempts"]
-    assert customer.bfl.counts.submits_seen == 1
+    customer.bfl.revoke(KEY)
+    for colour in ("blue", "red"):
+        reply = await customer.edit(f"make it {colour}")
+        assert "bfl/flux-kontext-pro platform_auth_failed, " in reply.headers["x-gateway-attempts"]
+        await until(lambda: customer.metric("account_shut", platform="bfl") == 1)
+    assert customer.bfl.counts.submits_seen <= 1
     assert customer.accepted == (0, 2)
 
 

@@ -28,11 +28,18 @@ async def test_ready_until_it_drains(bfl: Emulator, start_gateway: StartGateway,
     """Then 503 with the reason, while it stays alive, keeps serving metrics, and takes no new edit."""
     gateway = await start_gateway(bfl)
     async with client.get(f"{gateway.admin_url}/readyz") as answer:
-        assert (answer.status, await answer.json()) == (200, {"status": "ready", "platforms": {"bfl": "closed"}})
+        assert (answer.status, await answer.json()) == (
+            200,
+            {"status": "ready", "platforms": {"bfl": "closed; 0 of 24 slots in use"}},
+        )
     await gateway.supervisor.drain(0)
     async with client.get(f"{gateway.admin_url}/readyz") as answer:
         assert answer.status == 503
-        told = {"status": "unavailable", "draining": "the gateway is shutting down", "platforms": {"bfl": "closed"}}
+        told = {
+            "status": "unavailable",
+            "draining": "the gateway is shutting down",
+            "platforms": {"bfl": "closed; 0 of 24 slots in use"},
+        }
         assert await answer.json() == told
     for path in ("/healthz", "/metrics"):
         async with client.get(gateway.admin_url + path) as answer:

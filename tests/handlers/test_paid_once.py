@@ -193,8 +193,8 @@ async def test_a_busy_platform_is_waited_for(serve: Serve, bfl: Emulator, wait: 
 
 
 async def test_a_platform_that_stays_busy(serve: Serve, bfl: Emulator) -> None:
-    """429 for ever is a 429 at the promised time: unpaid, to be tried again, and nothing of it stays."""
-    customer = await serve(jobs={"answer_within": 30})
+    """429 for ever is a 429 before long: unpaid, to be tried again, and nothing of it stays."""
+    customer = await serve()
     bfl.script("submit_429", times=None)
     reply = await customer.edit("make it blue")
     assert reply.refusal == (429, "platform_busy", "true")

@@ -1,28 +1,39 @@
-"""The gauge of credits: what was last told, asked often enough and not too often."""
+"""The free question after an account: when it is asked, and what its answers do to the account's submissions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 
 from gateway.app import Gateway
-from gateway.domain.errors import PlatformAuthFailed, PlatformError, PlatformOutOfCredits
+from gateway.domain.errors import GatewayError, PlatformAuthFailed, PlatformOutOfCredits, PlatformUnavailable
 from gateway.domain.outcome import Failed
 from gateway.emulator import Emulator, EmulatorSettings
-from gateway.jobs.account import EVERY_S, PAUSE_S, Accounts
-from gateway.platforms.contract import Platform
+from gateway.jobs.account import EVERY_S, PAUSE_S, SHUT_S, Accounts
+from gateway.jobs.breaker import Breakers
+from gateway.jobs.settings import BreakerSettings
+from gateway.platforms.contract import Health, Platform
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.session import Answered, MaybeSent, NotSent, Sent
 from gateway.wire.call import Answer
-from tests.fakes.clock import Calendar
+from tests.fakes.clock import loop_clock
 from tests.fakes.customer import until
 from tests.fakes.vendor import Vendor, Works
 
 StartGateway = Callable[..., Awaitable[Gateway]]
+
+
+class Asked(Vendor):
+    """A platform that reads its own questions as BFL does: a number is what is left, 401 and 403 refuse the key."""
+
+    def read_probe(self, answer: Answer) -> Health:
+        left = float(answer.body) if answer.status == 200 and answer.body.isdigit() else None
+        refused = answer.status in (401, 403)
+        return Health(left is not None and left > 0, f"it says {answer.status}", left, refused)
 
 
 def left(credits: str, status: int = 200) -> Sent:
@@ -30,105 +41,156 @@ def left(credits: str, status: int = 200) -> Sent:
 
 
 class Watched:
-    """Accounts on a calendar; `rounds` are the times of questions, `gauge` what is shown after each."""
+    """Accounts on virtual time; `rounds` are the times of questions."""
 
     def __init__(self, *probes: Sent | Exception, name: str = "toy", chance: float = 0.0) -> None:
-        self.calendar, self.metrics = Calendar(), Catalogue()
-        self.vendor = Vendor(probes=probes)
-        self.vendor.name = name
+        self.clock, self.metrics, self.rounds = loop_clock(), Catalogue(), list[float]()
+        self.vendor = Asked(probes=probes)
+        self.vendor.name = self.vendor.account = name
         self.platforms: list[Platform] = [self.vendor]
-        self.rounds: list[float] = []
-        self.vendor.before = lambda _step: self.rounds.append(self.calendar.time)
+        self.vendor.before = lambda _step: self.rounds.append(self.clock.now())
+        self.told: list[str] = []
+        self.breakers = Breakers(BreakerSettings(), self.clock.now, shut=self.told.append)
         self.accounts = Accounts(
-            lambda: self.platforms, cast(Any, self.vendor), self.metrics, self.calendar.clock, lambda: chance
+            lambda: self.platforms, cast(Any, self.vendor), self.metrics, self.breakers, self.clock, lambda: chance
         )
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.accounts.watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    @property
+    def cause(self) -> type[GatewayError] | None:
+        return self.breakers.account(self.vendor.account).cause
 
     def value(self, name: str = "toy") -> float | None:
         return self.metrics.registry.get_sample_value("gateway_platform_credits", {"platform": name})
 
-    async def until(self, rounds: int, turns: int = 1000) -> None:
-        """Watch until so many questions have been asked. Raises: TimeoutError after so many turns of the loop."""
-        watching = asyncio.create_task(self.accounts.watch())
-        try:
-            for _ in range(turns):
-                if len(self.rounds) >= rounds:
-                    break
-                await asyncio.sleep(0)
-            else:
-                raise TimeoutError
-            await asyncio.sleep(0)
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
 
-
-async def test_asked_at_once_and_every_five_minutes() -> None:
+@pytest.mark.parametrize(("chance", "every_s"), [(0.0, 0.9 * EVERY_S), (1.0, EVERY_S)])
+async def test_asked_at_once_and_every_five_minutes(chance: float, every_s: float) -> None:
     """A little earlier each time, by chance, so that many gateways do not ask together."""
-    for chance, longest in ((0.0, PAUSE_S + 0.9 * (EVERY_S - PAUSE_S)), (1.0, EVERY_S)):
-        watched = Watched(left("1000"), left("992.5"), chance=chance)
-        assert watched.value() is None
-        await watched.until(3)
-        assert watched.value() == 992.5
-        assert watched.rounds == [0.0, longest, 2 * longest]
+    watched = Watched(left("1000"), left("992"), chance=chance)
+    assert watched.value() is None
+    async with watched.watching():
+        await asyncio.sleep(2.5 * every_s)
+    assert watched.value() == 992 and watched.cause is None
+    assert watched.rounds == pytest.approx([0.0, every_s, 2 * every_s], abs=0.1)
 
 
 async def test_what_says_nothing_changes_nothing() -> None:
-    """No answer, a refusal, nonsense, a bug: the last value stays, the next round comes, nothing is a fault."""
+    """No answer, a fault, nonsense, a bug: the gauge stays, the account serves, the next question comes."""
     silent = (NotSent("no"), MaybeSent("no"), left("", 503), left("nonsense"), RuntimeError("bug"))
     watched = Watched(left("7"), *silent)
-    await watched.until(len(silent) + 2)
-    assert watched.value() == 7.0
-    assert Watched(NotSent("no")).value() is None
+    async with watched.watching():
+        await asyncio.sleep((len(silent) + 1) * EVERY_S)
+    assert len(watched.rounds) > len(silent) and watched.value() == 7.0
+    assert watched.cause is None and not watched.told
 
 
 async def test_answers_are_counted() -> None:
     """By their status, as every vendor's answer."""
-    watched = Watched(left("7"), left("", 401), NotSent("no"), NotSent("no"))
-    await watched.until(4)
-    for status, count in (("200", 1), ("401", 1), ("0", 2)):
+    watched = Watched(left("7"), left("", 401), NotSent("no"))
+    async with watched.watching():
+        await asyncio.sleep(0.9 * EVERY_S + 0.9 * SHUT_S + 1)
+    for status, count in (("200", 1), ("401", 1), ("0", 1)):
         labels = {"platform": "toy", "call": "probe", "status": status}
         assert watched.metrics.registry.get_sample_value("gateway_upstream_responses_total", labels) == count
 
 
-async def test_asked_soon_when_an_account_is_empty() -> None:
-    """After a short pause, once, however many have said so; without a word from anybody it would not have been."""
-    watched = Watched(left("7"), left("0"))
+@pytest.mark.parametrize(
+    ("says", "cause"),
+    [
+        (left("0"), PlatformOutOfCredits),
+        (left("", 403), PlatformAuthFailed),
+        (NotSent("no route"), PlatformUnavailable),
+    ],
+)
+async def test_shut_and_opened_by_the_question(says: Sent, cause: type[GatewayError]) -> None:
+    """Doubted, asked at once, shut with the reason; asked every few seconds, open again within five of its end."""
+    watched = Watched(left("7"), says, says, says, left("9"))
+    async with watched.watching():
+        await asyncio.sleep(100)
+        for _ in range(50):
+            watched.accounts.doubt("toy", failing=isinstance(says, NotSent))
+        await asyncio.sleep(0.1)
+        assert watched.told == ["toy"]
+        with pytest.raises(cause):
+            watched.breakers.of("toy", "toy-1").check()
+        await asyncio.sleep(3 * SHUT_S)
+        assert watched.cause is None
+        watched.breakers.of("toy", "toy-1").check()
+    pauses = [after - before for before, after in zip(watched.rounds[1:], watched.rounds[2:], strict=False)]
+    assert all(PAUSE_S <= pause <= 5.0 for pause in pauses)
 
-    async def sleep(seconds: float) -> None:
-        await (watched.calendar.sleep(seconds) if seconds <= PAUSE_S else asyncio.Event().wait())
 
-    def asked(_step: str) -> None:
-        watched.rounds.append(watched.calendar.time)
-        for _ in range(3 if len(watched.rounds) == 1 else 0):
-            watched.accounts.doubt()
+async def test_silence_alone_shuts_nothing() -> None:
+    """An account is not left alone because a free question got lost: submissions have to fail as well."""
+    watched = Watched(left("7"), NotSent("no"))
+    async with watched.watching():
+        await asyncio.sleep(10)
+        watched.accounts.doubt("toy")
+        await asyncio.sleep(10)
+        assert watched.cause is None
+        watched.accounts.doubt("toy", failing=True)
+        await asyncio.sleep(10)
+        assert watched.cause is PlatformUnavailable
 
-    watched.accounts._clock = replace(watched.calendar.clock, sleep=sleep)
-    watched.vendor.before = asked
-    await watched.until(2)
-    assert (watched.rounds, watched.value()) == ([0.0, PAUSE_S], 0.0)
-    with pytest.raises(TimeoutError):
-        await watched.until(4)
-    assert watched.rounds == [0.0, PAUSE_S, PAUSE_S]  # the third is that of a second watch
+
+async def test_a_question_that_hangs_holds_up_no_other() -> None:
+    """Each account has its own: one vendor's silence is not another's."""
+    watched, second = Watched(left("0")), Asked()
+    second.name = second.account = "second"
+    watched.platforms.append(second)
+    hang = asyncio.Event()
+
+    async def before(_step: str) -> None:
+        watched.rounds.append(watched.clock.now())
+        if len(watched.rounds) == 1:
+            await hang.wait()
+
+    watched.vendor.before = before
+    async with watched.watching():
+        await asyncio.sleep(30)
+        assert watched.breakers.account("second").cause is PlatformOutOfCredits
+        assert watched.cause is None and len(watched.rounds) > 5
 
 
 async def test_the_platforms_of_the_moment() -> None:
-    """One that a reload brings is asked in the next round."""
-    watched, second = Watched(left("7")), Vendor(probes=[left("8")])
-    second.name = "second"
-    await watched.until(1)
-    watched.platforms.append(second)
-    await watched.until(3)
+    """One that a reload brings is asked as soon as somebody looks."""
+    watched, second = Watched(left("7")), Asked()
+    second.name = second.account = "second"
+    async with watched.watching():
+        await asyncio.sleep(10)
+        watched.platforms.append(second)
+        watched.accounts.doubt("second")
+        await asyncio.sleep(10)
     assert watched.value("second") == 7.0  # the one network of these tests says the same to everybody
 
 
-@pytest.mark.parametrize(("error", "told"), [(PlatformOutOfCredits("empty"), 1), (PlatformAuthFailed("no"), 0)])
-async def test_a_submission_tells(error: PlatformError, told: int) -> None:
-    """Out of credits, and nothing else, makes the gauge look again."""
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_a_refused_poll_raises_doubt(status: int) -> None:
+    """So does a submission; the question decides, not they."""
     heard: list[str] = []
-    works = Works(Vendor(submits=[Failed(error)]), empty=lambda: heard.append("empty"))
+    works = Works(Vendor(), doubt=heard.append)
+    works.tools.heard(works.vendor, "poll", Answered(Answer(status, {}, b"")))
+    works.tools.heard(works.vendor, "submit", Answered(Answer(status, {}, b"")))
+    works.tools.heard(works.vendor, "poll", Answered(Answer(404, {}, b"")))
+    assert heard == ["toy", "toy"]
+
+
+async def test_a_refused_submission_is_told_as_it_is() -> None:
+    """The client hears the platform's reason."""
+    error = PlatformOutOfCredits("empty")
+    works = Works(Vendor(submits=[Failed(error)]))
     handle = await works.supervisor.start(works.order())
     await handle.job.until_finished()
-    assert handle.job.results == [error] and len(heard) == told
+    assert handle.job.results == [error]
 
 
 async def test_in_a_gateway(start_gateway: StartGateway) -> None:

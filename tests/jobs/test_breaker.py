@@ -201,7 +201,7 @@ def test_accounts_are_apart() -> None:
     assert breakers.told()["two"].startswith("closed, after 1 fault")
 
 
-CAUSES = [PlatformOutOfCredits, PlatformAuthFailed, PlatformUnavailable]
+CAUSES: list[type[GatewayError]] = [PlatformOutOfCredits, PlatformAuthFailed, PlatformUnavailable]
 
 
 @pytest.mark.parametrize("cause", CAUSES)

@@ -136,13 +136,13 @@ async def test_ends(submits: list[Said], polls: list[Said], code: str, paid: Pai
 
 async def test_a_lost_answer_keeps_its_slot() -> None:
     """The task may be running: its slot comes back when it cannot any more, and the client does not wait for that."""
-    works = Works(Vendor(submits=[MaybeSent("reset")]), slots=8, late_s=3000.0)
+    works = Works(Vendor(submits=[MaybeSent("reset")]), slots=8, late_s=100.0)
     started = works.clock.now()
     await run(works)
-    assert works.clock.now() - started < 3000
+    assert works.clock.now() - started < 100
     assert works.held == 1 and works.queue.places("toy").unknown == 1
     await until(lambda: works.held == 0)
-    assert works.clock.now() - started >= 3000 and works.queue.places("toy").unknown == 0
+    assert works.clock.now() - started >= 100 and works.queue.places("toy").unknown == 0
 
 
 async def test_busy_waits_without_a_slot() -> None:
