@@ -63,19 +63,22 @@ def ended(jobs: Iterable[Found], order: Order, here_s: float) -> Iterator[tuple[
         if order.key is not None:
             _same(order, found.job)
             yield found, "key"
-        elif _answers(found, here_s, resend=order.resend):
-            yield found, "resend" if order.resend else "orphan"
+        elif (how := _answers(found, here_s, resend=order.resend)) is not None:
+            yield found, how
 
 
-def _answers(found: Found, here_s: float, *, resend: bool) -> bool:
+def _answers(found: Found, here_s: float, *, resend: bool) -> str | None:
+    """Why it is the answer, whatever the client says of itself: `orphan` when nobody had the picture, or `resend`."""
     states = {row.state for row in found.rows.values()}
     if State.STORED in states:
-        return True
+        return "orphan"
     if State.DELIVERED in states:
-        return resend and found.age - here_s < RESEND_S
+        return "resend" if resend and found.age - here_s < RESEND_S else None
     if all(row.error is None or row.error.paid is Paid.NO for row in found.rows.values()):
-        return False
-    return found.age < REPLAY_S
+        return None
+    if found.age >= REPLAY_S:
+        return None
+    return "resend" if resend else "orphan"
 
 
 def _same(order: Order, record: JobRecord) -> None:

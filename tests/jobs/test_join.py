@@ -153,6 +153,12 @@ def test_a_declared_resend(rows: list[Row], age: float, joins: bool) -> None:
     assert ends(rows, age, resend=True) == ("resend" if joins else None)
 
 
+@pytest.mark.parametrize("others", [[], [row(State.UNKNOWN, LOST)]])
+def test_a_declared_resend_of_what_nobody_had(others: list[Row]) -> None:
+    """Its first delivery: what the client says of itself does not make it a second one."""
+    assert ends([row(State.STORED, PICTURE), *others], 60.0, resend=True) == "orphan"
+
+
 def test_a_slow_resend() -> None:
     """What counts is when it began to arrive: a large upload takes its time."""
     rows = [row(State.DELIVERED, PICTURE)]

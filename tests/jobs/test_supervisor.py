@@ -19,6 +19,7 @@ from gateway.domain.errors import (
     ShuttingDown,
 )
 from gateway.domain.outcome import Failed, Refused, Stage
+from gateway.jobs import join
 from gateway.jobs.breaker import State, Verdict
 from gateway.jobs.fallback import next_may_try
 from gateway.stores.contract import Made
@@ -68,27 +69,42 @@ async def test_a_crowd_without_a_key(turns: int) -> None:
     assert works.vendor.asked["submit"] == 20
 
 
-@pytest.mark.parametrize("seed", range(20))
-async def test_clients_that_come_and_go(seed: int) -> None:
-    """One client, cut and back at random moments over a slow ledger, pays once for each picture it got."""
+async def come_and_go(seed: int) -> None:
+    """A client that is cut and back at random moments, over a slow ledger; meanwhile time may pass."""
     dice = random.Random(seed)
     works = Works(Vendor(polls=[PENDING, PENDING, READY]))
     works.ledger.turns = dice.randrange(4)
-    gets = 0
+    got = set[str]()
     for _ in range(12):
         handle = await works.supervisor.start(works.order(resend=dice.random() < 0.3))
         if dice.random() < 0.3:
             await handle.job.until_finished()
             await handle.delivered()
-            gets += handle.joined != "resend"
+            got.add(handle.job.record.id)
         else:
             for _ in range(dice.randrange(40)):
                 await asyncio.sleep(0)
+            await asyncio.sleep(dice.choice((0.0, 5.0, 60.0)) * dice.random())
         await handle.abandon()
+        await asyncio.sleep(dice.choice((0.0, 5.0, 60.0)) * dice.random())
     await finished(works)
-    assert works.vendor.asked["submit"] <= gets + 1
+    assert works.vendor.asked["submit"] <= len(got) + 1
     assert not works.supervisor._live
     await until(lambda: works.held == 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_clients_that_come_and_go(seed: int) -> None:
+    """Each picture that somebody got is paid for once."""
+    await come_and_go(seed)
+
+
+async def test_a_build_that_never_hands_out_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every lost client pays twice in it, and that is noticed."""
+    monkeypatch.setattr(join, "ended", lambda *_: iter(()))
+    for seed in range(20):
+        with pytest.raises(AssertionError):
+            await come_and_go(seed)
 
 
 async def test_an_orphan_that_ends_during_the_look_up() -> None:
