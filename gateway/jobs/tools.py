@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from gateway.domain.outcome import Ticket
 from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
@@ -15,7 +17,9 @@ from gateway.platforms.contract import Platform
 from gateway.stores.contract import Ledger, Limits, Results
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.download import Download
-from gateway.upstream.session import Answered, Sent, Session
+from gateway.upstream.session import Answered, NotSent, Sent, Session
+
+log = structlog.get_logger("gateway.jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +58,7 @@ class Tools:
     def heard(self, platform: Platform, call: str, sent: Sent) -> None:
         status = str(sent.answer.status) if isinstance(sent, Answered) else "0"
         self.metrics.upstream_responses(platform.name, call, status).inc()
+        if call == "submit" and not isinstance(sent, Answered):
+            proof = sent.proof if isinstance(sent, NotSent) else "nothing"
+            self.metrics.submissions_unanswered(platform.name, proof).inc()
+            log.warning("submission not answered", platform=platform.name, proof=proof, detail=sent.why)

@@ -335,3 +335,22 @@ async def test_moderation_is_no_failure() -> None:
     error = await run(Works(Vendor(polls=[REFUSED])))
     assert isinstance(error, Moderated)
     assert (error.stage, error.categories) == ("output", ("Violence",))
+
+
+@pytest.mark.parametrize(
+    ("sent", "proof"),
+    [
+        (NotSent("dns"), "connection"),
+        (NotSent("cut", "written"), "written"),
+        (NotSent("cut", "kernel"), "kernel"),
+        (MaybeSent("reset"), "nothing"),
+    ],
+)
+async def test_what_is_known_of_a_submission_without_an_answer(sent: NotSent | MaybeSent, proof: str) -> None:
+    """It is told apart; what was certainly not sent goes once more, and is paid for once."""
+    works = Works(Vendor(submits=[sent, TAKEN]))
+    result = await run(works)
+    assert isinstance(result, Made) == isinstance(sent, NotSent)
+    assert works.vendor.asked["submit"] == 1 + isinstance(sent, NotSent)
+    labels = {"platform": "toy", "proof": proof}
+    assert works.metrics.registry.get_sample_value("gateway_submissions_unanswered_total", labels) == 1
