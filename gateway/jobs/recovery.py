@@ -76,10 +76,8 @@ class Recovery:
         submissions = {}
         for index, row in found.open.items():
             if row.ticket is not None:
-                ready = row.state is State.READY
-                begin = Resumed(row.ticket, self._age_s(record, row), ready=ready)
-                slot = self._slot(found, platform, index)
-                if row.state is not State.PARKED and not ready:
+                slot, begin = self._slot(found, platform, index), Resumed(row.ticket, self._age_s(record, row))
+                if row.state is State.SUBMITTED:
                     await slot.adopt()
                 submissions[index] = Submission(tools, platform, job, charge, slot, begin, index, self._owner)
         if submissions:

@@ -155,9 +155,10 @@ class Submission:
         await self._tools.ledger.failed(self._job.record.id, self._index, self._owner, state, error)
 
     async def _parked(self) -> None:
-        if not self._begin.ready:
+        # Without a slot it was parked, or ready, when it came to us.
+        if self._slot.held:
             await self._tools.ledger.parked(self._job.record.id, self._index, self._owner)
-        self._slot.release()
+            self._slot.release()
 
 
 def ordered(tools: Tools, order: Order, job: Job, charge: Charge, index: int, owner: int) -> Submission:

@@ -29,13 +29,12 @@ REASON_SHARE, REASON_S = 0.05, 1.0
 
 class Beginning(Protocol):
     """
-    `written`: the ledger has a row of it. `age_s`: how old the task is when it comes to us, 0 for a new one; `ready`
-    when it was over by then. `pictures` came with the answer and are nobody else's yet.
+    `written`: the ledger has a row of it. `age_s`: how old the task is when it comes to us, 0 for a new one.
+    `pictures` came with the answer and are nobody else's yet.
     """
 
     written: bool
     age_s: float
-    ready: bool
     pictures: list[Blob]
 
     async def __call__(self) -> Outcome:
@@ -48,8 +47,8 @@ class Resumed:
 
     written = True
 
-    def __init__(self, ticket: Ticket, age_s: float, *, ready: bool = False) -> None:
-        self._ticket, self.age_s, self.ready = ticket, age_s, ready
+    def __init__(self, ticket: Ticket, age_s: float) -> None:
+        self._ticket, self.age_s = ticket, age_s
         self.pictures: list[Blob] = []
 
     async def __call__(self) -> Outcome:
@@ -59,7 +58,7 @@ class Resumed:
 class Submit:
     """One submission of an order, sent."""
 
-    age_s, ready = 0.0, False
+    age_s = 0.0
 
     def __init__(self, tools: Tools, order: Order, job: Job, slot: Slot, index: int, owner: int) -> None:
         self._tools, self._job, self._slot, self._index, self._owner = tools, job, slot, index, owner

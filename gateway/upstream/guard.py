@@ -22,6 +22,5 @@ def public_socket(info: AddrInfoType) -> socket.socket:
     """A socket for a public address. Raises: PrivateAddress."""
     family, kind, protocol, _, place = info
     if not is_public(str(place[0])):
-        # In the same words for all addresses of a name: then the library raises this and no collection.
-        raise PrivateAddress("not a public address")
+        raise PrivateAddress(f"{place[0]} is not a public address")
     return socket.socket(family, kind, protocol)

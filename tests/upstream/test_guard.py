@@ -11,7 +11,7 @@ from gateway.upstream.guard import PrivateAddress, public_socket
 
 def test_the_socket_is_refused_before_it_exists() -> None:
     """The check sits where every address passes, literals included."""
-    with pytest.raises(PrivateAddress, match="not a public address"):
+    with pytest.raises(PrivateAddress, match=r"127\.0\.0\.1 is not a public address"):
         public_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443)))
     with pytest.raises(PrivateAddress):
         public_socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::ffff:127.0.0.1", 443, 0, 0)))
