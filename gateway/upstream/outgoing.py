@@ -7,6 +7,7 @@ buffer then, or in the kernel's: if the connection ends there, nobody has the wh
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -21,6 +22,10 @@ from aiohttp.payload import AsyncIterablePayload
 
 from gateway.upstream import tcp_info
 from gateway.upstream.tcp_info import SIZE, TcpInfo
+
+# Who ends a connection that still brings something is mostly gone: its kernel answers the next bytes with a reset,
+# within a round trip, and after that what is left here never leaves.
+PAUSE_S, PAUSES = 0.05, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class Outgoing(AsyncIterablePayload):
         self._before = _ask(self._tap)
         await super().write_with_length(writer, content_length)
 
-    def lack(self) -> Lack | None:
+    async def lack(self) -> Lack | None:
         """None when the other side may have the whole, or get it. No byte of the body is sent from here on."""
         if self._writer is None:
             return Lack("connection", "nothing was written")
@@ -68,6 +73,11 @@ class Outgoing(AsyncIterablePayload):
         with suppress(OSError):
             self._tap.shutdown(socket.SHUT_WR)
         after = _ask(self._tap)
+        for _ in range(PAUSES):
+            if after is None or not (after.ended and after.unsent):
+                break
+            await asyncio.sleep(PAUSE_S)
+            after = _ask(self._tap)
         most = tcp_info.at_most(self._before, after) if after is not None else None
         written = self._writer.output_size - self._written_before
         if most is None or most >= written:

@@ -136,7 +136,7 @@ class Relay:
         except NETWORK as error:
             self._catalogue.upstream_responses(platform.name, "relay", "0").inc()
             # Without its cause: the library's texts quote the client's query, and its objects hold the key.
-            lack = outgoing.lack() if outgoing is not None else None
+            lack = await outgoing.lack() if outgoing is not None else None
             sent = _written(head) if outgoing is None else lack is None
             if upload.fault is None:
                 settled(0)

@@ -103,11 +103,11 @@ class Session:
                 **leaving(call.egress, url),
             ) as response:
                 answer = await self._answer(response, call)
-                if answer.status >= 500 and body is not None and (lack := body.lack()) is not None:
+                if answer.status >= 500 and body is not None and (lack := await body.lack()) is not None:
                     return NotSent(f"answered {answer.status}, and {lack.text}", lack.proof)
                 return Answered(answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            return _unanswered(error, body)
+            return await _unanswered(error, body)
         finally:
             if body is not None:
                 body.release()
@@ -173,11 +173,11 @@ async def _one(piece: bytes) -> AsyncGenerator[bytes]:
     yield piece
 
 
-def _unanswered(error: Exception, body: Outgoing | None) -> NotSent | MaybeSent:
+async def _unanswered(error: Exception, body: Outgoing | None) -> NotSent | MaybeSent:
     why = told(error)
     if isinstance(error, ClientConnectorError | ConnectionTimeoutError):
         return NotSent(why)
-    lack = body.lack() if body is not None else None
+    lack = await body.lack() if body is not None else None
     if lack is None:
         return MaybeSent(why)
     return NotSent(why if lack.proof == "connection" else f"{why}; {lack.text}", lack.proof)

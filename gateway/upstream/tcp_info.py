@@ -16,15 +16,16 @@ SIZE = 512
 _STATE, _ACKED, _UNSENT, _SENT = struct.Struct("=B"), struct.Struct("=Q"), struct.Struct("=I"), struct.Struct("=QQ")
 _STATE_AT, _ACKED_AT, _UNSENT_AT, _SENT_AT = 0, 120, 144, 200
 _LEAST = _SENT_AT + _SENT.size
-# TCP_CLOSE: nothing more is ever sent, whatever is left.
-_CLOSED = 7
+# TCP_CLOSE: nothing more is ever sent, whatever is left. TCP_LAST_ACK: both sides have said their last.
+_CLOSED, _LAST_ACK = 7, 9
 
 
 @dataclass(frozen=True, slots=True)
 class TcpInfo:
     """
     Bytes of payload since the connection was made: `sent` with what was sent again, which `resent` counts alone;
-    `acked` by the other side's kernel; `unsent` wait in this one's. `closed`: there is no connection any more.
+    `acked` by the other side's kernel; `unsent` wait in this one's. `closed`: there is no connection any more; `ended`:
+    both sides have said that they end it.
     """
 
     closed: bool
@@ -32,6 +33,7 @@ class TcpInfo:
     resent: int
     acked: int
     unsent: int
+    ended: bool = False
 
 
 def read(told: bytes) -> TcpInfo | None:
@@ -42,7 +44,7 @@ def read(told: bytes) -> TcpInfo | None:
     (acked,) = _ACKED.unpack_from(told, _ACKED_AT)
     (unsent,) = _UNSENT.unpack_from(told, _UNSENT_AT)
     sent, resent = _SENT.unpack_from(told, _SENT_AT)
-    return TcpInfo(state == _CLOSED, sent, resent, acked, unsent) if resent <= sent else None
+    return TcpInfo(state == _CLOSED, sent, resent, acked, unsent, state == _LAST_ACK) if resent <= sent else None
 
 
 def at_most(before: TcpInfo, after: TcpInfo) -> int | None:

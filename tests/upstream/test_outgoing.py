@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import sys
 import threading
@@ -22,6 +23,7 @@ from gateway.upstream import outgoing
 from gateway.upstream.outgoing import Lack, Outgoing
 from gateway.upstream.relay import Relay
 from gateway.upstream.session import MaybeSent, NotSent, Sent, Session
+from gateway.upstream.tcp_info import TcpInfo
 from gateway.wire.body import JsonBody
 from gateway.wire.call import Call
 from tests.fakes.abrupt_vendor import LATEST_S, Line, abrupt_vendor
@@ -128,8 +130,9 @@ def test_reset_before_the_end_was_read(run: Run, left: int) -> None:
         assert isinstance(run(send(url)), MaybeSent)
 
 
-def test_half_closed_after_a_part(run: Run, written: threading.Event) -> None:
+def test_half_closed_after_a_part(run: Run, written: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who says no more can still listen, and gets from this kernel what it was given."""
+    monkeypatch.setattr(outgoing, "PAUSES", 2)
     heard, verdict = list[int](), threading.Event()
 
     def speak(line: Line) -> None:
@@ -143,6 +146,33 @@ def test_half_closed_after_a_part(run: Run, written: threading.Event) -> None:
         sent = run(send(url))
         verdict.set()
     assert isinstance(sent, MaybeSent) and heard[0] > SIZE
+
+
+def test_reset_after_half_closing(
+    run: Run, way: Way, written: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end comes first, and a moment later what proves that nobody listens."""
+    asked, ask = threading.Event(), outgoing._ask
+
+    def noted(tap: socket.socket | None) -> TcpInfo | None:
+        found = ask(tap)
+        if found is not None and found.ended:
+            asked.set()
+        return found
+
+    monkeypatch.setattr(outgoing, "_ask", noted)
+    monkeypatch.setattr(outgoing, "PAUSES", 600)
+
+    def speak(line: Line) -> None:
+        line.read(PART)
+        assert written.wait(LATEST_S)
+        line.half_close()
+        assert asked.wait(LATEST_S)
+        line.reset()
+
+    with abrupt_vendor(speak, tls=way[0]) as url:
+        sent = run(send(url, egress=way[1]))
+    assert isinstance(sent, NotSent) and sent.proof == "kernel"
 
 
 def test_what_the_loop_holds_never_leaves(run: Run, way: Way) -> None:
@@ -193,7 +223,7 @@ def test_a_kept_connection(run: Run, written: threading.Event) -> None:
             with pytest.raises(aiohttp.ClientError):
                 await client.post(url, data=body, headers=length(SIZE))
             try:
-                return body.lack()
+                return await body.lack()
             finally:
                 body.release()
 

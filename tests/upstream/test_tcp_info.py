@@ -126,6 +126,7 @@ def test_the_layout() -> None:
     """As the kernel lays it out, however much longer it becomes."""
     assert read(laid_out()) == read(laid_out() + bytes(200)) == CUT
     assert read(laid_out(state=1)) == replace(CUT, closed=False)
+    assert read(laid_out(state=9)) == replace(CUT, closed=False, ended=True)
 
 
 @pytest.mark.parametrize("told", [b"", bytes(104), laid_out()[:215], laid_out(sent=5, resent=6)])
