@@ -101,7 +101,8 @@ async def start_gateway(tmp_path: Path, nothing_is_late: None) -> AsyncIterator[
                 "admin": {"port": 0},
                 "state_dir": tmp_path / "state",
                 "platforms": platforms,
-                "jobs": {"drain": 0, **keys.pop("jobs", {})},
+                # Pictures come at the machine's own pace, not at the clock's.
+                "jobs": {"drain": 0, "collect_within": 3000, **keys.pop("jobs", {})},
                 **keys,
             }
             return await stack.enter_async_context(

@@ -35,7 +35,13 @@ OPENAI = {"kind": "openai", "api_keys": ["sk-of-the-tests"]}
 
 
 def config(state_dir: Path, **keys: Any) -> Config:
-    document = {"listen": {"port": 0}, "admin": {"port": 0}, "state_dir": state_dir, "jobs": {"drain": 0}, **keys}
+    document = {
+        "listen": {"port": 0},
+        "admin": {"port": 0},
+        "state_dir": state_dir,
+        "jobs": {"drain": 0, "collect_within": 3000},
+        **keys,
+    }
     return Config.model_validate(document)
 
 

@@ -260,6 +260,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             {"{{platform}} {{outcome}}": happened("platform, outcome", "gateway_hooks_total", AT)},
         ),
         Panel(
+            "Submissions without an answer", "By what proves that the platform cannot have them; `nothing`: it may.",
+            {"{{platform}} {{proof}}": happened("platform, proof", "gateway_submissions_unanswered_total", AT)},
+        ),
+        Panel(
             "Undocumented words", "Answers with a word that is in no documentation: something is new there.",
             {"{{platform}}": happened("platform", "gateway_vendor_fields_unknown_total", AT)},
         ),

@@ -35,6 +35,7 @@ def snapshot(config: Config) -> Snapshot:
         relays=relays,
         uploads=config.uploads,
         answer_within_s=config.jobs.answer_within,
+        collect_within_s=config.jobs.collect_within,
         patience_s=config.jobs.patience,
         moderation_code=config.errors.moderation_code,
         public_url=config.public_base_url and config.public_base_url.rstrip("/").removesuffix(config.route_prefix),

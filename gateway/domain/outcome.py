@@ -51,7 +51,7 @@ class Unsure:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Done: where the pictures are, and what the vendor told about them."""
+    """Done: where the pictures are, nowhere if that was not said, and what the vendor told about them."""
 
     results: tuple[Link | Blob, ...]
     cost: float | None = None

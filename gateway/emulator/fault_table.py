@@ -23,7 +23,9 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Cut the connection with a TCP reset."""
+    """Cut the connection with a TCP reset; `after` so many bytes of the body have come, or a fault's value of them."""
+
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ _ALL = (
     Fault("submit_reset", "submit", "reset after the body was read, not accepted", Reset()),
     Fault("submit_stall", "submit", "reads the body, never answers, not accepted", Stall()),
     Fault("submit_reset_unread", "submit", "reset before the body was read", Reset(), unread=True),
+    Fault("submit_reset_part", "submit", "reset after =BYTES (65536) of the body", Reset(65536), unread=True),
     Fault("submit_stall_unread", "submit", "stops reading the body, never answers", Stall(), unread=True),
     Fault("submit_503_unread", "submit", "503 before the body was read", _detail(503, "Busy"), unread=True),
     _taken("submit_accepted_reset", "resets: the answer is lost", Reset()),
@@ -132,6 +135,7 @@ _ALL = (
     Fault("poll_stall", "poll", "never answers", Stall(), times=1),
     Fault("delivery_expired", "delivery", "403 XML as for an expired link", times=1),
     Fault("delivery_404", "delivery", "404", Say(404, b"", "application/xml"), times=1),
+    Fault("delivery_gone", "delivery", "404 for ever", Say(404, b"", "application/xml")),
     Fault("delivery_500", "delivery", "500", Say(500, b"", "application/xml"), times=1),
     Fault("delivery_503", "delivery", "503", Say(503, b"", "application/xml"), times=1),
     Fault("delivery_html", "delivery", "an HTML page that claims to be the picture", times=1),
@@ -145,6 +149,7 @@ _ALL = (
     Fault("delivery_huge_length", "delivery", "declares =BYTES (104857600) as its Content-Length", times=1),
     Fault("delivery_gzip", "delivery", "the picture with Content-Encoding: gzip", times=1),
     Fault("delivery_drip", "delivery", "sixteen pieces, =SECONDS (0.05) between them", times=1),
+    Fault("delivery_trickle", "delivery", "a byte at a time, =SECONDS (0.1) between them", times=1),
     Fault("delivery_stall", "delivery", "never answers", Stall(), times=1),
     Fault("webhook_lost", "webhook", "is never sent", times=1),
     Fault("webhook_twice", "webhook", "comes twice", times=1),

@@ -25,6 +25,8 @@ async def act_out(act: Act, armed: Armed, request: web.Request, world: World) ->
     if isinstance(act, Redirect):
         return web.Response(status=act.status, headers={"Location": elsewhere(request, world)})
     if isinstance(act, Reset):
+        if act.after:
+            await _take(request, int(armed.value or act.after))
         return reset(request)
     return await stall(request, world)
 
@@ -44,6 +46,12 @@ def reset(request: web.Request) -> web.Response:
             endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
     return web.Response()
+
+
+async def _take(request: web.Request, count: int) -> None:
+    """Read on until so many bytes of the body have come, or all of them."""
+    while request.content.total_bytes < count and await request.content.readany():
+        pass
 
 
 async def stall(request: web.Request, world: World) -> web.Response:

@@ -42,7 +42,8 @@ async def deliver(
             length = _bytes(armed)
             return await _stream(request, _zeros(picture, length), plain | {"Content-Length": str(length)})
         case _:
-            pieces = _drip(picture, float(armed.value or 0.05), world)
+            step, pause_s = (1, 0.1) if armed.name == "delivery_trickle" else (max(1, -(-len(picture) // 16)), 0.05)
+            pieces = _drip(picture, step, float(armed.value or pause_s), world)
             return await _stream(request, pieces, headers | {"Content-Length": str(len(picture))})
 
 
@@ -84,8 +85,7 @@ async def _zeros(head: bytes, total: int) -> AsyncIterator[bytes]:
         left -= len(_PIECE)
 
 
-async def _drip(picture: bytes, pause_s: float, world: World) -> AsyncIterator[bytes]:
-    step = max(1, -(-len(picture) // 16))
+async def _drip(picture: bytes, step: int, pause_s: float, world: World) -> AsyncIterator[bytes]:
     for start in range(0, len(picture), step):
         yield picture[start : start + step]
         await world.settings.sleep(pause_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -49,12 +49,12 @@ class Answerer:
         job, told = handle.job, request[STORY]
         self._note(told, handle)
         try:
-            await self.clock.within(deadline - self.clock.now(), job.until_finished())
-        except TimeoutError:
-            if not any(isinstance(result, Made) for result in job.results):
-                raise _overdue(handle) from None
+            with suppress(TimeoutError):
+                await self.clock.within(deadline - self.clock.now(), self._until_answerable(request, handle))
         finally:
             told.steps |= job.steps(self.clock.now())
+        if not job.finished and not any(isinstance(result, Made) for result in job.results):
+            raise _overdue(handle)
         pictures, errors = await self._pictures(request, handle, job.results)
         try:
             if not pictures:
@@ -93,6 +93,9 @@ class Answerer:
             handle.delivered()
         return response
 
+    def _until_answerable(self, request: web.Request, handle: JobHandle) -> Coroutine[None, None, None]:
+        return handle.job.until_answerable(self.clock, request[SNAPSHOT].collect_within_s)
+
     @staticmethod
     def _note(told: Story, handle: JobHandle) -> None:
         told.job, told.replayed = handle.job.record.id, handle.replayed
@@ -112,11 +115,13 @@ class Answerer:
         errors: list[GatewayError] = []
         ends = handle.job.ends()
         following = asyncio.ensure_future(anext(ends, None))
+        answerable = asyncio.ensure_future(self._until_answerable(request, handle))
         try:
             while True:
                 left = deadline - self.clock.now()
                 try:
-                    found = await self.clock.within(min(KEEP_ALIVE_S, left), asyncio.shield(following))
+                    turn = asyncio.wait((following, answerable), return_when=asyncio.FIRST_COMPLETED)
+                    await self.clock.within(min(KEEP_ALIVE_S, left), turn)
                 except TimeoutError:
                     if left > 0:
                         timer.reschedule(asyncio.get_running_loop().time() + respond.STALL_S)
@@ -124,7 +129,10 @@ class Answerer:
                         continue
                     errors = [] if sent else [_overdue(handle)]
                     break
-                if found is None:
+                if not following.done() and not handle.job.finished:
+                    errors = [] if sent else [_overdue(handle)]
+                    break
+                if (found := await following) is None:
                     break
                 pictures, faults = await self._pictures(request, handle, [found[1]])
                 errors += faults
@@ -140,6 +148,7 @@ class Answerer:
                 following = asyncio.ensure_future(anext(ends, None))
         finally:
             following.cancel()
+            answerable.cancel()
         record = handle.job.record
         if sent and sent < record.n:
             # The head, which would have said so, has gone long ago.
@@ -207,6 +216,12 @@ class Answerer:
 def _overdue(handle: JobHandle) -> GatewayError:
     if not handle.job.intended:
         return QueueFull("No slot became free in time; nothing was charged. Try again later.", retry_after_s=30)
+    if handle.job.collecting:
+        return AnswerOverdue(
+            "The picture is made, but it could not be fetched from the platform in time. The gateway goes on fetching "
+            "it: send the same request again to get it; nothing is charged twice.",
+            paid=Paid.YES,
+        )
     return AnswerOverdue(
         "The job is not finished in the time in which an answer was promised. It goes on: send the same request again "
         "to get its result; nothing is charged twice.",

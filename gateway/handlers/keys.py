@@ -73,6 +73,7 @@ class Snapshot:
     relays: Mapping[str, OpenAi]
     uploads: UploadSettings
     answer_within_s: float
+    collect_within_s: float
     patience_s: float
     moderation_code: str
     public_url: str | None

@@ -1,8 +1,8 @@
 """
 The picture of a finished task, whole and stored.
 
-It is paid for, so whatever goes wrong here is tried again from the start for as long as the vendor may recover.
-Asking after the task once more brings a freshly signed link.
+It is paid for, so whatever goes wrong here is tried again from the start for as long as the vendor may recover, soon
+sparsely. Asking after the task once more brings a freshly signed link.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from gateway.upstream.session import Answered
 # The vendor keeps a finished picture for about an hour, and asking after its task again renews the link meanwhile.
 COLLECT_S = 3600.0
 AGAIN_S, AGAIN_LONGEST_S = 0.25, 30.0
-# A whole answer that is not the picture will hardly become one.
-SPOILED_TRIES = 3
+# A whole answer that is not the picture will hardly become one, nor an address that is never visited another; the
+# vendor is asked again meanwhile, all within two seconds.
+HOPELESS_TRIES = 3
 
 
 async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finished: Finished) -> str:
@@ -28,10 +29,10 @@ async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finis
 
     Raises: ResultLost.
     """
-    started, tries, spoiled = tools.clock.now(), 0, 0
+    started, tries, hopeless = tools.clock.now(), 0, 0
     while True:
         try:
-            blob = await _fetch(tools, platform, finished.results[0])
+            blob = await _fetch(tools, platform, finished)
             try:
                 return await tools.results.put(blob)
             except BaseException:
@@ -40,8 +41,8 @@ async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finis
                 raise
         except (FetchFailed, GatewayError) as error:
             tries += 1
-            spoiled += isinstance(error, FetchFailed) and error.status == 200
-            if spoiled == SPOILED_TRIES or tools.clock.now() - started > COLLECT_S:
+            hopeless += isinstance(error, FetchFailed) and (error.forbidden or error.status == 200)
+            if hopeless == HOPELESS_TRIES or tools.clock.now() - started > COLLECT_S:
                 tools.metrics.results_lost(platform.name).inc()
                 raise ResultLost(
                     "The picture was made, but could not be fetched from the platform.",
@@ -53,12 +54,15 @@ async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finis
             finished = await _fresh(tools, platform, ticket) or finished
 
 
-async def _fetch(tools: Tools, platform: Platform, result: Link | Blob) -> Blob:
+async def _fetch(tools: Tools, platform: Platform, finished: Finished) -> Blob:
+    if not finished.results:
+        raise FetchFailed("the task is over and names no picture", forbidden=True)
+    result = finished.results[0]
     if not isinstance(result, Link):
         return result
-    heard = tools.metrics.upstream_responses
+    heard, present = tools.metrics.upstream_responses, tools.present(platform)
     try:
-        blob = await tools.download.fetch(result, platform.private, platform.egress)
+        blob = await tools.download.fetch(result, present.private, present.egress, platform.account)
     except FetchFailed as error:
         heard(platform.name, "collect", str(error.status)).inc()
         raise
@@ -69,4 +73,4 @@ async def _fetch(tools: Tools, platform: Platform, result: Link | Blob) -> Blob:
 async def _fresh(tools: Tools, platform: Platform, ticket: Ticket) -> Finished | None:
     sent = await tools.ask(platform, ticket)
     outcome = platform.read_poll(ticket, sent.answer) if isinstance(sent, Answered) else None
-    return outcome if isinstance(outcome, Finished) else None
+    return outcome if isinstance(outcome, Finished) and outcome.results else None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 from gateway.domain.blob import Blob
 from gateway.domain.errors import GatewayError, HandedOver, InternalError, Moderated, Paid, QueueFull, ShuttingDown
+from gateway.jobs.clock import Clock
 from gateway.stores.contract import Found, JobRecord, Made
 
 Result = Made | GatewayError
@@ -33,6 +35,7 @@ class Job:
         self._at_stake: set[int] = set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sending: set[int] = set()
+        self._ready: dict[int, float] = {}
         self._accepted = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -140,6 +143,11 @@ class Job:
         if not self._needed:
             self._drop_inputs()
 
+    def collects(self, index: int, now: float) -> None:
+        """The task of this submission is over, and its picture is being fetched; `now` is monotonic."""
+        self._ready[index] = now
+        self._tell()
+
     def step_begins(self, index: int, step: str, now: float) -> None:
         self._open_steps[index, step] = now
 
@@ -164,6 +172,28 @@ class Job:
         may be tried: see `fallback`.
         """
         await self._accepted.wait()
+
+    @property
+    def collecting(self) -> bool:
+        """True when nothing is missing but pictures that have been made."""
+        return not self.finished and all(index in self._ready for index in self._missing)
+
+    async def until_answerable(self, clock: Clock, collect_within_s: float) -> None:
+        """
+        Return when every submission has ended, or nothing is missing but pictures whose host has had its time: so much
+        since they were ready, and since this waiter came.
+        """
+        came = clock.now()
+        while not self.finished:
+            changed = self._changed
+            if not self.collecting:
+                await changed.wait()
+                continue
+            overdue = max(came, *(self._ready[index] for index in self._missing)) + collect_within_s
+            if overdue <= clock.now():
+                return
+            with suppress(TimeoutError):
+                await clock.within(overdue - clock.now(), changed.wait())
 
     async def until_finished(self) -> None:
         async for _ in self.ends():
@@ -206,6 +236,13 @@ class Job:
             self._drop_inputs()
         if self.finished:
             self._accepted.set()
+        self._tell()
+
+    @property
+    def _missing(self) -> list[int]:
+        return [index for index, result in enumerate(self.results) if result is None]
+
+    def _tell(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

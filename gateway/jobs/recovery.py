@@ -77,7 +77,7 @@ class Recovery:
         for index, row in found.open.items():
             if row.ticket is not None:
                 slot, begin = self._slot(found, platform, index), Resumed(row.ticket, self._age_s(record, row))
-                if row.state is not State.PARKED:
+                if row.state is State.SUBMITTED:
                     await slot.adopt()
                 submissions[index] = Submission(tools, platform, job, charge, slot, begin, index, self._owner)
         if submissions:

@@ -19,7 +19,7 @@ class BreakerSettings(Settings):
 
 
 class JobSettings(Settings):
-    """Two clocks: the client's and the paid task's. The first never ends the second."""
+    """Three clocks: the client's, the paid task's, and that of the picture's host. None ends the work of another."""
 
     answer_within: Seconds = Field(default=300.0, gt=0, description="A request is answered this long after its upload")
     patience: Seconds = Field(
@@ -32,6 +32,11 @@ class JobSettings(Settings):
         gt=0,
         le=3600,
         description="A paid task older than this gives its slot back and is asked after sparsely",
+    )
+    collect_within: Seconds = Field(
+        default=30.0,
+        gt=0,
+        description="A request waits this long for a picture that is ready; fetching it goes on without the request",
     )
     queue_limit: int = Field(
         default=200, ge=0, description="Submissions that may wait for a slot, by account and model"

@@ -104,9 +104,10 @@ class Submission:
             self._cost = finished.cost
         self._job.accepted(self._index)
         self._slot.release()
+        self._job.collects(self._index, tools.clock.now())
         await tools.ledger.ready(record.id, self._index, self._owner)
         ref = await self._step("collect", collect(tools, self._platform, ticket, finished))
-        begin.pictures[:] = [each for each in begin.pictures if each is not finished.results[0]]
+        begin.pictures[:] = [each for each in begin.pictures if not any(each is one for one in finished.results[:1])]
         made = Made(ref, finished.seed, self._cost)
         try:
             await tools.ledger.stored(record.id, self._index, self._owner, made)
@@ -152,8 +153,10 @@ class Submission:
         return self._tools.paces(self._platform, self._job.record.model).late_s()
 
     async def _parked(self) -> None:
-        await self._tools.ledger.parked(self._job.record.id, self._index, self._owner)
-        self._slot.release()
+        # Without a slot it was parked, or ready, when it came to us.
+        if self._slot.held:
+            await self._tools.ledger.parked(self._job.record.id, self._index, self._owner)
+            self._slot.release()
 
 
 def ordered(tools: Tools, order: Order, job: Job, charge: Charge, index: int, owner: int) -> Submission:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from gateway.domain.outcome import Ticket
 from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
@@ -15,8 +17,10 @@ from gateway.platforms.contract import Platform
 from gateway.stores.contract import Ledger, Limits, Results
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream.download import Download
-from gateway.upstream.session import Answered, Sent, Session
+from gateway.upstream.session import Answered, NotSent, Sent, Session
 from gateway.wire.call import Call
+
+log = structlog.get_logger("gateway.jobs")
 
 # Statuses that say that the key or the account is refused, to a submission and to a poll.
 REFUSED = ("401", "402", "403")
@@ -69,3 +73,7 @@ class Tools:
         self.metrics.upstream_responses(platform.name, call, status).inc()
         if status in REFUSED:
             self.doubt(platform.account)
+        if call == "submit" and not isinstance(sent, Answered):
+            proof = sent.proof if isinstance(sent, NotSent) else "nothing"
+            self.metrics.submissions_unanswered(platform.name, proof).inc()
+            log.warning("submission not answered", platform=platform.name, proof=proof, detail=sent.why)

@@ -89,6 +89,11 @@ class Catalogue:
         self.upstream_responses = count(
             "upstream_responses_total", "Answers of vendors, by status; 0 when none came", "platform", "call", "status"
         )
+        self.submissions_unanswered = count(
+            "submissions_unanswered_total",
+            "Submissions without an answer, by what proves that the vendor cannot have them; `nothing` when it may",
+            "platform", "proof",
+        )  # fmt: skip
         # No series before the first answer: an account nobody could ask about is not an empty one.
         self.platform_credits = gauge("platform_credits", "Credits left on the account, when last told", "platform")
         self.images = count("images_total", "Pictures delivered", "platform", "model")
@@ -150,6 +155,8 @@ class Catalogue:
         self.vendor_fields_unknown(platform)
         for outcome in ("taken", "later", "refused", "unknown"):
             self.hooks(platform, outcome)
+        for proof in ("connection", "written", "kernel", "nothing"):
+            self.submissions_unanswered(platform, proof)
         for model in models:
             self.submissions(platform, model, "ok")
             self.submissions_active(platform, model)

@@ -25,7 +25,7 @@ from gateway.platforms.openai import OpenAi
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream import hop
 from gateway.upstream.egress import leaving
-from gateway.upstream.session import complete
+from gateway.upstream.outgoing import Lack, Outgoing
 from gateway.upstream.upload import Invite, Upload
 from gateway.upstream.watch import Watch
 from gateway.wire.call import Answer
@@ -118,27 +118,32 @@ class Relay:
         body: Blob | None,
         settled: Callable[[int], None],
     ) -> web.StreamResponse:
-        headers = hop.towards_platform(request.headers, platform.next_key())
+        headers, url = hop.towards_platform(request.headers, platform.next_key()), URL(platform.url(rest), encoded=True)
         if body is not None:
             headers[hdrs.CONTENT_LENGTH] = str(body.length)
-        tracker, url = aiohttp.UploadTracker(), URL(platform.url(rest), encoded=True)
+        length = request.content_length if body is None else body.length
+        outgoing, head = None if upload.empty else Outgoing(upload.chunks(), length), aiohttp.UploadTracker()
         try:
             upstream = await self._session.request(
                 request.method,
                 url,
                 headers=headers,
-                data=None if upload.empty else upload.chunks(),
+                data=outgoing,
                 allow_redirects=False,
-                upload_tracker=tracker,
+                upload_tracker=head,
                 **leaving(platform.egress, url),
             )
         except NETWORK as error:
             self._catalogue.upstream_responses(platform.name, "relay", "0").inc()
             # Without its cause: the library's texts quote the client's query, and its objects hold the key.
-            sent = upload.complete and complete(tracker)
+            lack = await outgoing.lack() if outgoing is not None else None
+            sent = _written(head) if outgoing is None else lack is None
             if upload.fault is None:
                 settled(0)
-            raise upload.fault or _fault(error, platform, request.method, sent=sent) from None
+            raise upload.fault or _fault(error, platform, request.method, sent=sent, lack=lack) from None
+        finally:
+            if outgoing is not None:
+                outgoing.release()
         self._catalogue.upstream_responses(platform.name, "relay", str(upstream.status)).inc()
         try:
             upload.check(upstream.status)
@@ -206,6 +211,12 @@ class Relay:
         return response
 
 
+def _written(head: aiohttp.UploadTracker) -> bool:
+    """True when a request without a body has been written."""
+    done = head.upload_complete
+    return done.done() and not done.cancelled() and done.exception() is None
+
+
 def _broken(upstream: aiohttp.ClientResponse) -> Exception | None:
     gone = upstream.connection is None or upstream.connection.transport is None
     return aiohttp.ClientPayloadError("malformed chunk") if gone and not upstream.content.is_eof() else None
@@ -221,8 +232,8 @@ def _cut(request: web.Request, *, framed: bool) -> None:
     request.transport.abort()
 
 
-def _fault(error: Exception, platform: OpenAi, method: str, *, sent: bool) -> GatewayError:
-    detail = type(error).__name__
+def _fault(error: Exception, platform: OpenAi, method: str, *, sent: bool, lack: Lack | None = None) -> GatewayError:
+    detail = type(error).__name__ + (f" ({lack.text})" if lack is not None else "")
     if isinstance(error, OSError) and error.strerror:
         detail += f": {error.strerror}"
     if isinstance(error, ClientHttpProxyError):

@@ -8,8 +8,9 @@ reset can only mean this one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Literal
 
 import aiohttp
 from aiohttp.client_exceptions import ClientConnectionError, ClientConnectorError, ConnectionTimeoutError
@@ -18,7 +19,9 @@ from yarl import URL
 from gateway.stores.spool import Spool
 from gateway.upstream.egress import leaving, told
 from gateway.upstream.inline import take_in
+from gateway.upstream.outgoing import Outgoing
 from gateway.wire import render
+from gateway.wire.body import JsonBody
 from gateway.wire.call import Answer, Call
 
 # Answers of vendors are a few hundred bytes; what is longer is not one.
@@ -40,14 +43,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The vendor cannot have understood it: no connection, or the body was not completely written."""
+    """The vendor cannot have understood it. `proof` as in `Lack`."""
 
     why: str
+    proof: Literal["connection", "written", "kernel"] = "connection"
 
 
 @dataclass(frozen=True, slots=True)
 class MaybeSent:
-    """The last byte was written and no answer came."""
+    """The last byte may have arrived, and no answer came."""
 
     why: str
 
@@ -80,36 +84,33 @@ class Session:
 
     async def send(self, call: Call) -> Sent:
         """Send once. Never raises for anything the network or the vendor does."""
-        headers = {**call.headers, **call.secrets, "Accept": "application/json"}
-        data: AsyncIterator[bytes] | bytes | None = None
+        headers, body, url = (
+            {**call.headers, **call.secrets, "Accept": "application/json"},
+            None,
+            URL(call.url, encoded=True),
+        )
         if call.body is not None:
-            parts = render.pieces(call.body)
-            length = render.length(parts)
-            headers |= {"Content-Type": "application/json", "Content-Length": str(length)}
-            data = render.stream(parts)
-            if length <= SMALL:
-                data = b"".join([piece async for piece in data])
-        tracker, url = aiohttp.UploadTracker(), URL(call.url, encoded=True)
+            body = await _outgoing(call.body)
+            headers |= {"Content-Type": "application/json", "Content-Length": str(body.length)}
         try:
             async with self._sessions[call.name].request(
                 call.method,
                 url,
-                data=data,
+                data=body,
                 headers=headers,
                 allow_redirects=False,
-                upload_tracker=tracker,
                 timeout=_times(call),
                 **leaving(call.egress, url),
             ) as response:
                 answer = await self._answer(response, call)
-                if answer.status >= 500 and not complete(tracker):
-                    return NotSent(f"answered {answer.status} before the body was written")
+                if answer.status >= 500 and body is not None and (lack := await body.lack()) is not None:
+                    return NotSent(f"answered {answer.status}, and {lack.text}", lack.proof)
                 return Answered(answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            why = told(error)
-            if isinstance(error, ClientConnectorError | ConnectionTimeoutError) or not complete(tracker):
-                return NotSent(why)
-            return MaybeSent(why)
+            return await _unanswered(error, body)
+        finally:
+            if body is not None:
+                body.release()
 
     async def _answer(self, response: aiohttp.ClientResponse, call: Call) -> Answer:
         if not call.pictures or not 200 <= response.status < 300:
@@ -160,7 +161,23 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body[:ANSWER_CAP])
 
 
-def complete(tracker: aiohttp.UploadTracker) -> bool:
-    """True when everything has been written, a head without a body included."""
-    done = tracker.upload_complete
-    return done.done() and not done.cancelled() and done.exception() is None
+async def _outgoing(body: JsonBody) -> Outgoing:
+    parts = render.pieces(body)
+    length = render.length(parts)
+    if length > SMALL:
+        return Outgoing(render.stream(parts), length)
+    return Outgoing(_one(b"".join([piece async for piece in render.stream(parts)])), length)
+
+
+async def _one(piece: bytes) -> AsyncGenerator[bytes]:
+    yield piece
+
+
+async def _unanswered(error: Exception, body: Outgoing | None) -> NotSent | MaybeSent:
+    why = told(error)
+    if isinstance(error, ClientConnectorError | ConnectionTimeoutError):
+        return NotSent(why)
+    lack = await body.lack() if body is not None else None
+    if lack is None:
+        return MaybeSent(why)
+    return NotSent(why if lack.proof == "connection" else f"{why}; {lack.text}", lack.proof)

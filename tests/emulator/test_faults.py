@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 
 from gateway.emulator.fault_table import FAULTS, Act, Reset, Say, Stall
@@ -17,7 +19,7 @@ from .conftest import Client
 NOT_FOUND = "Task not found"
 
 
-def names(stage: str, kind: type[Act] | None = None, **flags: bool) -> list[str]:
+def names(stage: str, kind: type[Act] | None = None, **flags: bool | int) -> list[str]:
     return [
         fault.name
         for fault in FAULTS.values()
@@ -257,7 +259,7 @@ async def test_scripts_strike_any_task(client: Client) -> None:
     assert [(await client.poll(second)).status for _ in range(2)] == [502, 200]
 
 
-@pytest.mark.parametrize("name", names("delivery", Say))
+@pytest.mark.parametrize("name", names("delivery", Say, times=1))
 async def test_canned_deliveries_strike_once(client: Client, name: str) -> None:
     """One bad download, then the picture."""
     _, link = await ready(client, f"[[fault:{name}]]")
@@ -323,6 +325,43 @@ async def test_a_stalled_delivery(client: Client) -> None:
     _, link = await ready(client, "[[fault:delivery_stall]]")
     with pytest.raises(TimeoutError):
         await client.session.get(link, timeout=aiohttp.ClientTimeout(total=0.2))
+
+
+async def test_deliveries_can_trickle(client: Client) -> None:
+    """Byte by byte, each after a pause."""
+    _, link = await ready(client, "[[fault:delivery_trickle=0.001]]")
+    before = client.clock.time
+    whole = await (await client.download(link)).read()
+    assert client.clock.time - before == pytest.approx(0.001 * len(whole), rel=0.01)
+    assert whole == await (await client.download(link)).read()
+
+
+async def test_a_picture_that_is_gone(client: Client) -> None:
+    """404, however often it is asked for, and the task stays Ready."""
+    accepted, link = await ready(client, "[[fault:delivery_gone]]")
+    assert [(await client.download(link)).status for _ in range(4)] == [404] * 4
+    assert (await client.finish(accepted))["status"] == "Ready"
+
+
+@pytest.mark.parametrize(("marker", "least"), [("", 65_536), ("=2000000", 2_000_000)])
+async def test_a_reset_after_a_part(client: Client, marker: str, least: int) -> None:
+    """So much has come and no more was read; it costs nothing."""
+    body = {"prompt": f"[[fault:submit_reset_part{marker}]]", "input_image": "A" * 30_000_000}
+    sent = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal sent
+        data = orjson.dumps(body)
+        for start in range(0, len(data), 65_536):
+            sent = start
+            yield data[start : start + 65_536]
+
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await client.session.post(
+            f"{client.bfl.api_url}/v1/flux-kontext-pro", data=pieces(), headers={"Content-Type": "application/json"}
+        )
+    assert least <= sent < 30_000_000
+    assert (client.bfl.counts.accepted, client.bfl.counts.body_bytes) == (0, 0)
 
 
 async def test_early_answers_before_the_body(client: Client) -> None:

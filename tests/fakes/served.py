@@ -17,6 +17,7 @@ def served(**parts: Any) -> Snapshot:
         "relays": {},
         "uploads": UploadSettings(),
         "answer_within_s": 300.0,
+        "collect_within_s": 30.0,
         "patience_s": 30.0,
         "moderation_code": "moderation_blocked",
         "public_url": None,

@@ -108,8 +108,8 @@ class Vendor(NoHooks):
             raise told
         return Answered(Answer(200, cast(Any, {"outcome": told}), b"")) if isinstance(told, Outcome) else told
 
-    async def fetch(self, link: Link, private: PrivateHosts, egress: Egress) -> Blob:
-        assert egress == self.egress
+    async def fetch(self, link: Link, private: PrivateHosts, egress: Egress, account: str) -> Blob:
+        assert (egress, account) == (self.egress, self.account)
         await self._step("collect")
         told = _next(self._fetches) if self._fetches else MemoryBlob()
         if isinstance(told, Exception):

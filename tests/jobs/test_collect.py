@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from gateway.domain.blob import Blob
 from gateway.domain.egress import Egress
 from gateway.domain.errors import OutOfRoom, Paid, ResultLost
 from gateway.domain.outcome import Finished, Unsure
-from gateway.jobs.collect import COLLECT_S, SPOILED_TRIES, collect
+from gateway.jobs.collect import COLLECT_S, HOPELESS_TRIES, collect
 from gateway.upstream.download import FetchFailed
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.clock import Calendar
@@ -42,6 +45,36 @@ async def test_each_fault_is_followed_by_a_fresh_link(fault: FetchFailed) -> Non
     assert calendar.time < 2
 
 
+FORBIDDEN = FetchFailed("private", forbidden=True)
+NOWHERE = Finished((), cost=4.0)
+
+
+async def test_what_can_never_succeed_ends_at_once() -> None:
+    """An address that is never visited, and a task that names none: asked again, and lost within seconds."""
+    for finished, fetches, tries in ((READY, [FORBIDDEN], HOPELESS_TRIES), (NOWHERE, [], 0)):
+        calendar = Calendar()
+        works = Works(Vendor(polls=[finished], fetches=fetches), clock=calendar.clock)
+        with pytest.raises(ResultLost) as lost:
+            await collect(works.tools, works.vendor, TICKET, finished)
+        assert lost.value.paid is Paid.YES
+        assert works.vendor.asked == Counter({"collect": tries, "poll": HOPELESS_TRIES - 1}) + Counter()
+        assert calendar.time < 2
+
+
+@pytest.mark.parametrize("first", [FORBIDDEN, NOWHERE], ids=["forbidden", "nowhere"])
+async def test_a_second_word_is_heard(first: FetchFailed | Finished) -> None:
+    """The vendor may have meant another address."""
+    fetches: list[Blob | Exception] = [first, MemoryBlob()] if isinstance(first, FetchFailed) else []
+    works = Works(Vendor(polls=[READY], fetches=fetches), clock=Calendar().clock)
+    assert await collect(works.tools, works.vendor, TICKET, first if isinstance(first, Finished) else READY) == "ref-0"
+
+
+async def test_a_good_link_is_not_forgotten() -> None:
+    """An answer that names none takes none away."""
+    _, _, works = await run(Vendor(polls=[NOWHERE], fetches=[CUT, MemoryBlob()]))
+    assert works.vendor.asked == {"collect": 2, "poll": 1}
+
+
 @pytest.mark.parametrize("said", [PENDING, Unsure("502"), Unsure("gone", missing=True)])
 async def test_no_fresh_link(said: Said) -> None:
     """When the question is not answered with a link, the old one is tried on."""
@@ -56,7 +89,7 @@ async def test_a_long_outage_of_the_storage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "most"), [(EXPIRED, 200), (BROKEN, 200), (CUT, 200), (SPOILED, SPOILED_TRIES), (OutOfRoom("full"), 200)]
+    ("fault", "most"), [(EXPIRED, 200), (BROKEN, 200), (CUT, 200), (SPOILED, HOPELESS_TRIES), (OutOfRoom("full"), 200)]
 )
 async def test_given_up_in_the_end(fault: Exception, most: int) -> None:
     """Never cured: lost, counted, and paid for certain."""

@@ -20,9 +20,11 @@ from gateway.domain.errors import (
     QueueFull,
     ShuttingDown,
 )
+from gateway.jobs.clock import Clock
 from gateway.jobs.job import Job, worst
 from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, Row, State
 from tests.fakes.blob import MemoryBlob
+from tests.fakes.clock import Calendar
 
 LOST = AnswerLost("lost", paid=Paid.MAYBE)
 BLOCKED = Moderated("no", stage="input", categories=("Violence",))
@@ -268,3 +270,35 @@ async def test_a_step_that_goes_on_counts_so_far() -> None:
     job.step_ends(0, "submit", 11.0)
     job.step_begins(0, "poll", 11.0)
     assert job.steps(14.0) == {"submit": 1.0, "poll": 3.0}
+
+
+async def test_a_waiter_is_answered_while_pictures_are_still_fetched() -> None:
+    """Not while a task runs; then after so much time since the last was ready, or since the waiter came."""
+    steps, calendar = Steps(3), Calendar()
+    first = asyncio.create_task(steps.job.until_answerable(calendar.clock, 30.0))
+    steps.job.collects(0, calendar.time)
+    await steps.end(1, Made("b"))
+    assert not first.done() and calendar.time == 0.0
+    calendar.time = 50.0
+    steps.job.collects(2, calendar.time)
+    assert steps.job.collecting
+    await first
+    assert calendar.time == 80.0 and not steps.job.finished
+    calendar.time = 200.0
+    await steps.job.until_answerable(calendar.clock, 30.0)
+    assert calendar.time == 230.0
+    await steps.end(0, Made("a"))
+    await steps.end(2, LOST)
+    await steps.job.until_answerable(calendar.clock, 30.0)
+    assert calendar.time == 230.0 and not steps.job.collecting
+
+
+async def test_a_picture_that_comes_in_time_is_not_overdue() -> None:
+    """Whoever waits is woken by its end."""
+    steps, calendar = Steps(1), Calendar()
+    slow = Clock(now=calendar.clock.now, sleep=lambda _seconds: asyncio.Future[None]())
+    waiting = asyncio.create_task(steps.job.until_answerable(slow, 30.0))
+    steps.job.collects(0, 0.0)
+    await steps.end(0, Made("a"))
+    await waiting
+    assert steps.job.finished and calendar.time == 0.0

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.domain.caller import Caller
+from gateway.domain.edit import OutputFormat, ResponseFormat
 from gateway.domain.errors import (
     AnswerLost,
     GatewayError,
@@ -20,14 +22,18 @@ from gateway.domain.errors import (
 )
 from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Unsure
 from gateway.jobs.breaker import Attempt, Verdict
-from gateway.jobs.submit import CONNECT_TRIES
-from gateway.stores.contract import Made
+from gateway.jobs.charge import Charge
+from gateway.jobs.job import Job
+from gateway.jobs.slot import Slot
+from gateway.jobs.submission import Submission
+from gateway.jobs.submit import CONNECT_TRIES, Resumed
+from gateway.stores.contract import JobRecord, Made, ReplySpec
 from gateway.upstream.download import FetchFailed
 from gateway.upstream.session import Answered, MaybeSent, NotSent
 from gateway.wire.call import Answer
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.customer import until
-from tests.fakes.vendor import MODEL, PENDING, READY, TAKEN, Said, Vendor, Works
+from tests.fakes.vendor import MODEL, PENDING, READY, TAKEN, TICKET, Said, Vendor, Works
 
 BUSY = Failed(PlatformBusy("busy"))
 INVALID = Failed(InvalidField("no", param="size"))
@@ -334,3 +340,40 @@ async def test_moderation_is_no_failure() -> None:
     error = await run(Works(Vendor(polls=[REFUSED])))
     assert isinstance(error, Moderated)
     assert (error.stage, error.categories) == ("output", ("Violence",))
+
+
+@pytest.mark.parametrize(
+    ("sent", "proof"),
+    [
+        (NotSent("dns"), "connection"),
+        (NotSent("cut", "written"), "written"),
+        (NotSent("cut", "kernel"), "kernel"),
+        (MaybeSent("reset"), "nothing"),
+    ],
+)
+async def test_what_is_known_of_a_submission_without_an_answer(sent: NotSent | MaybeSent, proof: str) -> None:
+    """It is told apart; what was certainly not sent goes once more, and is paid for once."""
+    works = Works(Vendor(submits=[sent, TAKEN]))
+    result = await run(works)
+    assert isinstance(result, Made) == isinstance(sent, NotSent)
+    assert works.vendor.asked["submit"] == 1 + isinstance(sent, NotSent)
+    labels = {"platform": "toy", "proof": proof}
+    assert works.metrics.registry.get_sample_value("gateway_submissions_unanswered_total", labels) == 1
+
+
+async def test_a_picture_of_before_whose_platform_does_not_answer() -> None:
+    """The task was over already: it takes no slot, is never parked, and its picture is fetched in the end."""
+    works = Works(Vendor(polls=[*[Unsure("502")] * 60, READY]), max_age_s=30.0)
+    reply = ReplySpec(ResponseFormat.B64_JSON, OutputFormat.PNG, ())
+    record = JobRecord("job-of-before", "ann", "ann same", None, "toy", TICKET.model, 1, reply, 0.0)
+    await works.ledger.intent(record, 0, 1)
+    await works.ledger.submitted(record.id, 0, 1, TICKET)
+    await works.ledger.ready(record.id, 0, 1)
+    found = await works.ledger.get(record.id)
+    assert found is not None
+    charge = Charge(works.tools, works.vendor, record.model, record.id, ())
+    slot = Slot(works.tools, works.vendor, record.model, f"{record.id}/0", Caller("ann"))
+    begin = Resumed(TICKET, 15.0)
+    made = await Submission(works.tools, works.vendor, Job.of(found), charge, slot, begin, 0, 1).run()
+    assert isinstance(made, Made)
+    assert await works.rows() == ["stored"]

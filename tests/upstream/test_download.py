@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,6 +21,7 @@ from gateway.stores.spool import Spool
 from gateway.upstream import download
 from gateway.upstream.download import Download, FetchFailed
 from gateway.upstream.guard import PrivateAddress
+from tests.fakes.customer import until
 from tests.fakes.pictures import picture
 
 PICTURE = picture(400, 300, noise=True)
@@ -54,7 +57,7 @@ async def fetch(tmp_path: Path, held: Held) -> AsyncIterator[Callable[..., Await
     async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
 
         async def fetch(url: str, private: PrivateHosts = LOOPBACK) -> bytes:
-            blob = await opened.fetch(Link(url), private, DIRECT)
+            blob = await opened.fetch(Link(url), private, DIRECT, "bfl")
             assert (blob.media_type, str(blob.pixels)) == ("image/png", "400x300")
             data = b"".join([chunk async for chunk in blob.chunks()])
             blob.release()
@@ -198,6 +201,57 @@ async def test_a_silent_host(listen: Listen, fetch: Callable[..., Awaitable[byte
     assert failed.value.status == 0
 
 
+async def test_a_dripping_host(
+    listen: Listen, fetch: Callable[..., Awaitable[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is never silent, and never done: it is given up for its rate, long before the whole time is over."""
+    monkeypatch.setattr(download, "TIMES", aiohttp.ClientTimeout(total=60, sock_read=30))
+    monkeypatch.setattr(download, "WINDOW_S", 0.1)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(PICTURE))})
+        await response.prepare(request)
+        for start in range(len(PICTURE)):
+            if request.transport is None or request.transport.is_closing():
+                break
+            await response.write(PICTURE[start : start + 1])
+            await asyncio.sleep(0.001)
+        return response
+
+    with pytest.raises(FetchFailed, match="TooSlowly") as failed:
+        await fetch(await listen(handle))
+    assert (failed.value.status, failed.value.forbidden) == (0, False)
+
+
+async def test_each_account_has_its_own_connections(
+    listen: Listen, tmp_path: Path, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose host does not answer fills its own pool: another's picture comes nevertheless."""
+    monkeypatch.setattr(download, "TIMES", aiohttp.ClientTimeout(total=60))
+    monkeypatch.setattr(download, "LIMIT", 2)
+    waiting, over = list[web.Request](), asyncio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.startswith("/slow"):
+            waiting.append(request)
+            await over.wait()
+        return web.Response(body=PICTURE)
+
+    quick = await listen(handle)
+    slow = quick.replace("/sample", "/slow")
+    settings = MemorySettings(budget=2_000_000, disk=0, wait=0)
+    async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
+        begun = [asyncio.ensure_future(opened.fetch(Link(slow), LOOPBACK, DIRECT, "one")) for _ in range(5)]
+        await until(lambda: len(waiting) == 2)
+        begun.append(asyncio.ensure_future(opened.fetch(Link(quick), LOOPBACK, DIRECT, "one")))
+        blob = await opened.fetch(Link(quick), LOOPBACK, DIRECT, "two")
+        assert len(waiting) == 2 and not any(one.done() for one in begun)
+        over.set()
+        for one in [blob, *await asyncio.gather(*begun)]:
+            one.release()
+    assert not any(held.values())
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -216,14 +270,28 @@ async def test_addresses_that_are_not_visited(fetch: Callable[..., Awaitable[byt
     """Only https on its own port, or what the operator listed."""
     with pytest.raises(FetchFailed) as failed:
         await fetch(url, PrivateHosts())
-    assert failed.value.status == 0
+    assert (failed.value.status, failed.value.forbidden) == (0, True)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"])
-async def test_private_addresses_are_not_visited(fetch: Callable[..., Awaitable[bytes]], host: str) -> None:
-    """A link from outside does not lead inside."""
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0", "two.example"]
+)
+async def test_private_addresses_are_not_visited(
+    fetch: Callable[..., Awaitable[bytes]], host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link from outside does not lead inside, and never will; nor does a name with several addresses there."""
+    loop = asyncio.get_running_loop()
+    plain = loop.getaddrinfo
+
+    async def two(name: str, port: int, **options: Any) -> Any:
+        if name != "two.example":
+            return await plain(name, port, **options)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"10.0.0.{number}", port)) for number in (1, 2)]
+
+    monkeypatch.setattr(loop, "getaddrinfo", two)
     with pytest.raises(FetchFailed) as failed:
         await fetch(f"https://{host}/a.png", PrivateHosts())
+    assert failed.value.forbidden
     refused = failed.value.__cause__
     assert isinstance(refused, aiohttp.ClientConnectorError) and isinstance(refused.os_error, PrivateAddress)
 
@@ -237,7 +305,7 @@ async def test_paid_pictures_always_find_room(tmp_path: Path, held: Held, listen
     url = await listen(handle)
     settings = MemorySettings(budget=1000, disk=1000, wait=0)
     async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
-        blob = await opened.fetch(Link(url), LOOPBACK, DIRECT)
+        blob = await opened.fetch(Link(url), LOOPBACK, DIRECT, "bfl")
         assert held["disk"] == len(PICTURE) and not held.get("memory")
         blob.release()
     assert not any(held.values())
@@ -256,7 +324,7 @@ async def test_a_broken_disk(tmp_path: Path, held: Held, listen: Listen, monkeyp
     url = await listen(handle)
     settings = MemorySettings(budget=1000, disk=1000, wait=0)
     async with Spool(settings, tmp_path / "spool", held) as spool, Download(spool, cap=CAP) as opened:
-        blob = await opened.fetch(Link(url), LOOPBACK, DIRECT)
+        blob = await opened.fetch(Link(url), LOOPBACK, DIRECT, "bfl")
         assert held["memory"] == len(PICTURE) and not held.get("disk")
         blob.release()
     assert not any(held.values())

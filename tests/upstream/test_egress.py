@@ -247,7 +247,7 @@ async def test_plain_http_goes_past_the_proxy(behind: Behind) -> None:
 async def fetch(folder: Path, url: str, egress: Egress, private: PrivateHosts | None = None) -> bytes:
     settings = MemorySettings(budget=2_000_000, disk=0, wait=0)
     async with Spool(settings, folder, lambda _kind, _held: None) as spool, Download(spool) as opened:
-        blob = await opened.fetch(Link(url), private or PrivateHosts(), egress)
+        blob = await opened.fetch(Link(url), private or PrivateHosts(), egress, "bfl")
         data = b"".join([chunk async for chunk in blob.chunks()])
         blob.release()
         return data

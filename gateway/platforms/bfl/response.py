@@ -184,7 +184,7 @@ def _finished(found: Mapping[str, Any]) -> Outcome:
     result = found.get("result")
     sample = result.get("sample") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(sample, str) or not 0 < len(sample) <= 4096:
-        return Unsure("Ready without a sample")
+        return Finished((), cost=_number(found.get("cost")))
     # FLUX 3 tells what it made of the prompt beside it, the others in its place.
     seed, prompt = result.get("seed"), result.get("expanded_prompt") or result.get("prompt")
     return Finished(

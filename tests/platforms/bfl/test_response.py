@@ -307,8 +307,9 @@ def test_retry_after_means_nothing_on_a_200() -> None:
     [None, [], "x", {}, {"sample": None}, {"sample": ""}, {"sample": ["x"]}, {"sample": "https://h/" + "x" * 4096}],
 )
 def test_ready_without_a_picture(result: Any) -> None:
-    """Ask again: the task was paid for, and links are renewed by every poll."""
-    assert read_status(TICKET, answer(200, {"status": "Ready", "result": result})) == Unsure("Ready without a sample")
+    """The task is over all the same, and was paid for; where its picture is, was not said."""
+    found = read_status(TICKET, answer(200, {"status": "Ready", "result": result, "cost": 4}))
+    assert found == Finished((), cost=4.0)
 
 
 def test_odd_facts_about_a_picture() -> None:
