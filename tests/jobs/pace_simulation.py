@@ -18,6 +18,7 @@ PRIOR = Prior(median_s=6.0, sigma=0.35)  # wrong on purpose: learning is part of
 IN_FLIGHT = 24  # a completion is learned of only after this many later tasks were begun: the account's ceiling
 GRID_S = 0.5
 SEED = 5
+RTT_S = 0.1
 _ORACLE_STEPS = 400
 _ORACLE_PRICES = tuple(0.02 * 1.3**i for i in range(5))  # seconds of waiting per poll: 0.020 ... 0.057
 _YOUNG_PRICES = tuple(0.002 * 1.6**i for i in range(14))  # 0.002 ... 0.9: what a pace spends that hardly knows anything
@@ -84,7 +85,7 @@ def compare(scenario: Scenario, tasks: int, seed: int) -> Row:
     return Row(scenario, pace, oracle, _score_grid(completions, scenario.rtt_s))
 
 
-def young(pace: Pace, median_s: float, sigma: float, *, learned: int, runs: int, rtt_s: float = 0.1) -> Row:
+def young(pace: Pace, median_s: float, sigma: float, *, learned: int, runs: int, rtt_s: float = RTT_S) -> Row:
     """The task after so many completions, one after the other, of a pace that knew something else; means of runs."""
     chance, seed = random.Random(SEED), pace
     scenario = Scenario("young", sigma, lambda _: median_s, rtt_s)
@@ -93,7 +94,7 @@ def young(pace: Pace, median_s: float, sigma: float, *, learned: int, runs: int,
         pace = deepcopy(seed)
         for task in range(learned + 1):
             completion = median_s * math.exp(sigma * chance.gauss(0, 1))
-            after, by, spent = _followed(pace, completion, rtt_s)
+            after, by, spent = followed(pace, completion, rtt_s)
             if task < learned:
                 pace.observe(after, by)
         lag, polls = lag + by - rtt_s / 2 - completion, polls + spent
@@ -103,7 +104,7 @@ def young(pace: Pace, median_s: float, sigma: float, *, learned: int, runs: int,
     return Row(scenario, score, oracle, _score_grid(completions, rtt_s))
 
 
-def crowd(pace: Pace, completions: Sequence[float], rtt_s: float = 0.1) -> Score:
+def crowd(pace: Pace, completions: Sequence[float], rtt_s: float = RTT_S) -> Score:
     """All of them are begun at once, and learned of in the order in which they are found over."""
     lag, polls = 0.0, 0
     watches = [pace.begin() for _ in completions]
@@ -124,7 +125,7 @@ def score_pace(pace: Pace, completions: list[float], rtt_s: float) -> Score:
     lag, polls = 0.0, 0
     unlearned: deque[tuple[float, float]] = deque()
     for completion in completions:
-        after, by, spent = _followed(pace, completion, rtt_s)
+        after, by, spent = followed(pace, completion, rtt_s)
         lag += by - rtt_s / 2 - completion
         polls += spent
         unlearned.append((after, by))
@@ -133,7 +134,7 @@ def score_pace(pace: Pace, completions: list[float], rtt_s: float) -> Score:
     return Score(lag / len(completions), polls / len(completions))
 
 
-def _followed(pace: Pace, completion: float, rtt_s: float) -> tuple[float, float, int]:
+def followed(pace: Pace, completion: float, rtt_s: float) -> tuple[float, float, int]:
     """When the last answer "working" and the one that was not arrived, and how many there were."""
     after, by, spent = 0.0, 0.0, 0
     while not spent or by - rtt_s / 2 < completion:
