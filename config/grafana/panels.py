@@ -243,7 +243,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             {"{{platform}} {{outcome}}": happened("platform, outcome", "gateway_hooks_total", AT)},
         ),
         Panel(
-            "Call-backs that were due", "First before any poll, late behind one, or missing: all missing is silence.",
+            "Call-backs that were due", "In time before any poll, late behind one, or missing: all missing is silence.",
             {"{{platform}} {{outcome}}": happened("platform, outcome", "gateway_webhooks_total", AT)},
         ),
         Panel(

@@ -111,8 +111,9 @@ class Hints:
         self.settle()
         hint = self._listening[job, index]
         if hint.fresh:
-            hint.trust.first()
+            hint.trust.in_time()
         elif due:
+            hint.trust.overtaken()
             self._awaited[job, index] = hint.trust, self._now() + LATE_S
 
     def settle(self) -> None:

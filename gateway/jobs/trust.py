@@ -29,7 +29,7 @@ class Trust:
 
     def __init__(self, name: str, metrics: Catalogue) -> None:
         self._name, self._metrics = name, metrics
-        self._first = self._missing = self._tasks = 0
+        self._in_row = self._missing = self._tasks = 0
 
     def thin_s(self) -> float:
         """Asked once for each task: how many seconds later than the pace says it is to be polled."""
@@ -38,21 +38,23 @@ class Trust:
 
     @property
     def proven(self) -> bool:
-        return self._first >= PROVEN
+        return self._in_row >= PROVEN
 
-    def first(self) -> None:
+    def in_time(self) -> None:
         """A call told of an end that no poll had found."""
-        self._first += 1
-        self._came("first")
+        self._in_row += 1
+        self._came("in_time")
+
+    def overtaken(self) -> None:
+        """A poll has found the end of a task, and no call has told of it yet."""
+        self._in_row = 0
 
     def late(self) -> None:
-        """A call came after a poll had found the end."""
-        self._first = 0
+        """The call came after that."""
         self._came("late")
 
     def missing(self) -> None:
-        """No call came."""
-        self._first = 0
+        """It did not come."""
         self._missing += 1
         self._metrics.webhooks(self._name, "missing").inc()
         if self._missing == SILENT:

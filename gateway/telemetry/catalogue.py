@@ -140,7 +140,7 @@ class Catalogue:
         self.vendor_fields_unknown(platform)
         for outcome in ("taken", "later", "refused", "unknown"):
             self.hooks(platform, outcome)
-        for outcome in ("first", "late", "missing"):
+        for outcome in ("in_time", "late", "missing"):
             self.webhooks(platform, outcome)
         for model in models:
             self.submissions(platform, model, "ok")

@@ -38,7 +38,7 @@ async def test_call_backs_are_taken_and_counted(hooked: Start, bfl: Emulator, cl
     assert len(reply.pictures) == 1
     assert bfl.counts.accepted == 1
     await until(lambda: bfl.counts.webhooks == {"204": 1})
-    outcomes = ("first", "late", "missing")
+    outcomes = ("in_time", "late", "missing")
     assert sum(customer.metric("webhooks_total", platform="bfl", outcome=outcome) for outcome in outcomes) == 1
     await customer.balance()
 

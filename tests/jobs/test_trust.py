@@ -130,7 +130,7 @@ def test_an_account_that_never_calls_is_polled_as_if_it_did_not_have_to() -> Non
         seen = account.run([(takes_s, NEVER) for takes_s in times(12)])
     assert abs(later_s(seen)) < 0.1
     assert [task.polls for task in seen] == [task.alone_polls for task in seen]
-    assert (account.counted("missing"), account.counted("first")) == (12, 0)
+    assert (account.counted("missing"), account.counted("in_time")) == (12, 0)
     assert [line["event"] for line in logs] == ["webhook silent"]
 
 
@@ -162,7 +162,7 @@ def test_a_call_before_the_end_proves_nothing() -> None:
     """It is asked after, and counts as none."""
     account = Account()
     account.run([(takes_s, (-3.0,)) for takes_s in times(SILENT)])
-    assert (account.counted("missing"), account.counted("first"), account.counted("late")) == (SILENT, 0, 0)
+    assert (account.counted("missing"), account.counted("in_time"), account.counted("late")) == (SILENT, 0, 0)
 
 
 def test_accounts_are_trusted_each_for_itself() -> None:
