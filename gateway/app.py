@@ -87,7 +87,7 @@ class Gateway:
         self.metrics.memory_budget("limit").set(config.memory.budget)
         self.stores = self._remembering(new_id)
         self.results, self.limits = self.stores.results, self.stores.limits
-        self.hints = Hints(lambda: self.stores.keyring.key("hooks"), config.route_prefix)
+        self.hints = Hints(lambda: self.stores.keyring.key("hooks"), config.route_prefix, self.metrics, clock.now)
         self.session = Session(self.spool)
         self.download = Download(self.spool)
         self.imaging = Imaging(config.imaging)

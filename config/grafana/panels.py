@@ -264,6 +264,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             {"{{platform}} {{proof}}": happened("platform, proof", "gateway_submissions_unanswered_total", AT)},
         ),
         Panel(
+            "Call-backs that were due", "In time before any poll, late behind one, or missing: all missing is silence.",
+            {"{{platform}} {{outcome}}": happened("platform, outcome", "gateway_webhooks_total", AT)},
+        ),
+        Panel(
             "Undocumented words", "Answers with a word that is in no documentation: something is new there.",
             {"{{platform}}": happened("platform", "gateway_vendor_fields_unknown_total", AT)},
         ),

@@ -19,6 +19,7 @@ from gateway.cli.checks import machine
 from gateway.cli.checks.account import examine
 from gateway.cli.checks.finding import Finding, Mark, fine, problem, warning, worst
 from gateway.cli.checks.listeners import listener
+from gateway.cli.checks.webhook import webhook
 from gateway.cli.config import config_option
 from gateway.config.load import Loaded, resolve
 from gateway.config.problem import ConfigError
@@ -52,6 +53,7 @@ async def diagnose(config: Config, clock: Clock = Clock()) -> list[Finding]:  # 
     wall, now = clock.wall(), clock.now()
     listening = asyncio.gather(listener("listen", config.listen, config.route_prefix), listener("admin", config.admin))
     platforms = asyncio.gather(*(examine(name, its, clock.wall) for name, its in config.platforms.items()))
+    webhooks = asyncio.gather(*(webhook(name, its, config.route_prefix) for name, its in config.platforms.items()))
     found = [
         machine.runtime(),
         machine.keys(config.auth, wall),
@@ -60,6 +62,7 @@ async def diagnose(config: Config, clock: Clock = Clock()) -> list[Finding]:  # 
         machine.descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.clients.connections or MOST),
         *await listening,
         *(finding for each in await platforms for finding in each),
+        *await webhooks,
         machine.steadiness(clock.wall() - wall, clock.now() - now),
     ]
     clean = Redactor(config.secrets()).text

@@ -12,7 +12,8 @@ from contextlib import suppress
 
 from gateway.domain.errors import Paid, TaskLost
 from gateway.domain.outcome import Outcome, Ticket, Unsure, Working
-from gateway.jobs.hints import NET_S, Hint
+from gateway.jobs.hints import Hint
+from gateway.jobs.pace import Watch
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
 from gateway.upstream.session import Answered
@@ -22,6 +23,8 @@ FORGOTTEN_S = 3600.0
 PARKED_EVERY_S = 60.0
 # "Task not found" is common in the first seconds on another region's host; half a minute of nothing else is an end.
 MISSING_S = 30.0
+# The vendor calls when a task is over: that was at most so long before.
+CALLED_S = 0.5
 # After an answer that says nothing: doubling up to the longest; what the vendor itself asks for counts up to a bound.
 DOUBT_S, DOUBT_LONGEST_S, REST_LONGEST_S = 0.5, 5.0, 30.0
 
@@ -33,7 +36,7 @@ class Polling:
     Args:
         parked: called once, when the task is older than the maximum age and is asked after sparsely from then on.
         age_s: how old the task is already, when another process has begun it.
-        hint: told when the vendor calls back, which is when to ask; until then sparsely.
+        hint: told when the vendor calls back, which is when to ask, whatever the pace says.
     """
 
     def __init__(
@@ -48,8 +51,9 @@ class Polling:
         self._tools, self._platform, self._ticket, self._park = tools, platform, ticket, parked
         self._pace = tools.paces(platform, ticket.model)
         self._started = tools.clock.now() - age_s
-        self._resumed, self._hint = age_s > 0.0, hint
-        self._working_s = 0.0
+        # Where a call-back came before the answer to the submission, nobody knows how old the task is.
+        self._resumed, self._hint = age_s > 0.0 or (hint is not None and hint.calls > 0), hint
+        self._working_s = self._called_s = 0.0
         self._bad = 0
         self._rest_s = 0.0
         self._missing: float | None = None
@@ -57,6 +61,13 @@ class Polling:
 
     async def until_over(self) -> Outcome:
         """The terminal outcome. Raises: TaskLost."""
+        watch = self._pace.begin()
+        try:
+            return await self._until_over(watch)
+        finally:
+            watch.leave()
+
+    async def _until_over(self, watch: Watch) -> Outcome:
         polls = 0
         while True:
             age = self._age()
@@ -65,18 +76,19 @@ class Polling:
             if age > self._tools.job_max_age_s and not self._parked:
                 self._parked = True
                 await self._park()
-            await self._rest(self._wait_s(age, polls))
+            await self._rest(self._wait_s(watch, age, polls))
+            calls = self._hint.calls if self._hint is not None else 0
             outcome = await self._ask()
             polls += 1
             if isinstance(outcome, Working):
-                self._works(outcome)
+                self._works(outcome, calls)
             elif isinstance(outcome, Unsure):
                 self._doubt(outcome)
             else:
-                self._learn()
+                self._learn(watch)
                 return outcome
 
-    def _wait_s(self, age: float, polls: int) -> float:
+    def _wait_s(self, watch: Watch, age: float, polls: int) -> float:
         if self._parked:
             return PARKED_EVERY_S
         if self._resumed and not polls:
@@ -84,7 +96,9 @@ class Polling:
         if self._bad:
             longest = min(DOUBT_LONGEST_S, DOUBT_S * 2 ** min(self._bad, 5))
             return max(self._rest_s, self._tools.jitter(longest))
-        return NET_S if self._hint is not None else self._pace.next_wait(age, polls)
+        hint = self._hint
+        thin_s = hint.thin_s if hint is not None and hint.trust.proven and not hint.calls else 0.0
+        return watch.next_wait(age, polls) + thin_s
 
     async def _rest(self, seconds: float) -> None:
         if self._hint is None:
@@ -92,6 +106,7 @@ class Polling:
         else:
             with suppress(TimeoutError):
                 await self._tools.clock.within(seconds, self._hint.wait())
+                self._called_s = self._age()
 
     async def _ask(self) -> Outcome:
         clock, outcome = self._tools.clock, None
@@ -105,8 +120,11 @@ class Polling:
         self._tools.metrics.polls(self._platform.name, type(outcome).__name__.lower()).inc()
         return outcome
 
-    def _works(self, outcome: Working) -> None:
+    def _works(self, outcome: Working, calls: int) -> None:
+        """`calls`: how many call-backs there were when it was asked."""
         self._bad, self._missing, self._working_s = 0, None, self._age()
+        if self._hint is not None:
+            self._hint.spent = calls
         if not outcome.known:
             self._tools.metrics.vendor_fields_unknown(self._platform.name).inc()
 
@@ -121,12 +139,14 @@ class Polling:
         elif age - self._missing >= MISSING_S and self._hint is None:  # by its id it may be another region's
             raise self._lost("The platform no longer knows the job it took.")
 
-    def _learn(self) -> None:
-        age = self._age()
+    def _learn(self, watch: Watch) -> None:
+        age, working_s = self._age(), self._working_s
+        if self._hint is not None and self._hint.fresh:
+            working_s = max(working_s, self._called_s - CALLED_S)
         # Behind bad answers, sparse questions or a restart the end was seen late, which says nothing about the model.
         if not self._bad and not self._parked and not self._resumed:
-            self._pace.observe(self._working_s, age)
-        self._tools.metrics.poll_lag(self._platform.name, self._ticket.model).observe(age - self._working_s)
+            watch.found(working_s, age)
+        self._tools.metrics.poll_lag(self._platform.name, self._ticket.model).observe(age - working_s)
 
     def _age(self) -> float:
         return self._tools.clock.now() - self._started

@@ -96,9 +96,14 @@ class Submission:
                 await tools.ledger.submitted(record.id, self._index, self._owner, ticket)
                 self._job.sent(self._index)
             self._job.accepted(self._index)
-            hint = tools.hints.listen(record.id, self._index) if self._platform.webhook_base else None
+            hooked, name = self._platform.webhook_base is not None, self._platform.name
+            hint = tools.hints.listen(name, record.id, self._index) if hooked else None
             polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint)
             outcome = await self._step("poll", polling.until_over())
+            if hooked:
+                # Nobody promises a call about what was refused, and a process before may have had this one.
+                due = isinstance(outcome, Finished) and not begin.age_s
+                tools.hints.over(record.id, self._index, due=due)
         finished = self._terminal(outcome)
         if finished.cost is not None:
             self._cost = finished.cost

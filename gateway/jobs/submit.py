@@ -76,7 +76,7 @@ class Submit:
             name = (self._platform.name, job.record.id, index)
             self._call = self._platform.hooked(self._call, tools.hints.url(base, *name), tools.hints.secret(*name))
             if self._call is not self._plan.calls[index]:
-                self._hint = tools.hints.listen(job.record.id, index)
+                self._hint = tools.hints.listen(self._platform.name, job.record.id, index)
 
     async def __call__(self) -> Outcome:
         try:

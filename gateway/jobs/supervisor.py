@@ -163,6 +163,7 @@ class Supervisor:
 
     async def sweep(self) -> None:
         """Forget what has passed its time, and count what is open."""
+        self._tools.hints.settle()
         await self._tools.ledger.prune(self._live.__contains__, self._retention_s)
         states = await self._tools.ledger.count()
         self._tools.metrics.jobs_unknown.set(states.get(State.UNKNOWN, 0))

@@ -120,6 +120,9 @@ class Catalogue:
         for reason in ("key", "resend", "orphan"):
             self.duplicates_prevented(reason)
         self.hooks = count("hooks_total", "Call-backs of vendors, by what became of them", "platform", "outcome")
+        self.webhooks = count(
+            "webhooks_total", "Finished tasks that were to be called back about, by the call", "platform", "outcome"
+        )
         self.vendor_fields_unknown = count(
             "vendor_fields_unknown_total", "Vendor answers with a word that is in no documentation", "platform"
         )
@@ -157,6 +160,8 @@ class Catalogue:
             self.hooks(platform, outcome)
         for proof in ("connection", "written", "kernel", "nothing"):
             self.submissions_unanswered(platform, proof)
+        for outcome in ("in_time", "late", "missing"):
+            self.webhooks(platform, outcome)
         for model in models:
             self.submissions(platform, model, "ok")
             self.submissions_active(platform, model)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Coroutine
+from heapq import heappop, heappush
+from typing import Any, TypeVar
 
 from gateway.jobs.clock import Clock
+
+T = TypeVar("T")
+# More turns of the loop than anything here takes from one sleep to the next.
+TURNS = 30
 
 
 def loop_clock() -> Clock:
@@ -42,3 +50,30 @@ class Calendar:
         self.slept.append(seconds)
         self.time += seconds
         await asyncio.sleep(0)
+
+
+class Agenda:
+    """A clock that stands still while anybody has something to do; then the next sleeper's time comes."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.clock = Clock(now=lambda: self.time, wall=lambda: self.time, sleep=self.sleep)
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = itertools.count()
+
+    async def sleep(self, seconds: float) -> None:
+        woken = asyncio.get_running_loop().create_future()
+        heappush(self._sleepers, (self.time + seconds, next(self._count), woken))
+        await woken
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Whatever else sleeps meanwhile wakes in its turn."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            if not task.done():
+                self.time, _, woken = heappop(self._sleepers)
+                if not woken.done():
+                    woken.set_result(None)
+        return task.result()

@@ -213,7 +213,7 @@ class Works:
             chance=lambda: 0.5,
             paces=lambda _platform, _model: pace,
             job_max_age_s=max_age_s,
-            hints=Hints(lambda: b"k" * 32, ""),
+            hints=Hints(lambda: b"k" * 32, "", self.metrics, self.clock.now),
             doubt=doubt,
         )
         ids = itertools.count(1)

@@ -11,6 +11,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
+from gateway.jobs.trust import LATE_S
 from tests.bench.processes import free_port
 from tests.conftest import FASTER, StartGateway
 from tests.fakes.customer import Customer, until
@@ -30,13 +31,26 @@ async def hooked(bfl: Emulator, start_gateway: StartGateway) -> Start:
     return start
 
 
-async def test_a_call_back_shortens_the_waiting(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
-    """The task is asked after when it is over, once, and by its id: the answer named no address."""
+async def test_call_backs_are_taken_and_counted(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
+    """The task is asked after by its id, as the answer named no address; its call is counted once, soon or late."""
     customer = Customer(await hooked(), client)
     reply = await customer.edit("make it blue")
     assert len(reply.pictures) == 1
-    assert (bfl.counts.accepted, bfl.counts.polls) == (1, 1)
+    assert bfl.counts.accepted == 1
     await until(lambda: bfl.counts.webhooks == {"204": 1})
+    outcomes = ("in_time", "late", "missing")
+    assert sum(customer.metric("webhooks_total", platform="bfl", outcome=outcome) for outcome in outcomes) == 1
+    await customer.balance()
+
+
+async def test_a_silent_webhook_is_counted(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
+    """Every picture comes by polls, and every call that did not come is told."""
+    customer = Customer(gateway := await hooked(), client)
+    for number in range(2):
+        assert len((await customer.edit(f"make it blue, {number} [[fault:webhook_lost]]")).pictures) == 1
+    await gateway._clock.sleep(LATE_S + 1)
+    gateway.hints.settle()
+    assert customer.metric("webhooks_total", platform="bfl", outcome="missing") == 2
     await customer.balance()
 
 

@@ -6,17 +6,22 @@ import math
 import random
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
+from heapq import heapify, heappop, heappush
 
-from gateway.jobs.pace import Pace, Prior
+from gateway.jobs.pace import MAX_FIRST_WAIT_S, MAX_WAIT_S, Pace, Prior
 
 PRIOR = Prior(median_s=6.0, sigma=0.35)  # wrong on purpose: learning is part of what is measured
 IN_FLIGHT = 24  # a completion is learned of only after this many later tasks were begun: the account's ceiling
 GRID_S = 0.5
+SEED = 5
+RTT_S = 0.1
 _ORACLE_STEPS = 400
 _ORACLE_PRICES = tuple(0.02 * 1.3**i for i in range(5))  # seconds of waiting per poll: 0.020 ... 0.057
+_YOUNG_PRICES = tuple(0.002 * 1.6**i for i in range(14))  # 0.002 ... 0.9: what a pace spends that hardly knows anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +85,64 @@ def compare(scenario: Scenario, tasks: int, seed: int) -> Row:
     return Row(scenario, pace, oracle, _score_grid(completions, scenario.rtt_s))
 
 
+def young(pace: Pace, median_s: float, sigma: float, *, learned: int, runs: int, rtt_s: float = RTT_S) -> Row:
+    """The task after so many completions, one after the other, of a pace that knew something else; means of runs."""
+    chance, seed = random.Random(SEED), pace
+    scenario = Scenario("young", sigma, lambda _: median_s, rtt_s)
+    lag, polls, completions = 0.0, 0, list[float]()
+    for _ in range(runs):
+        pace = deepcopy(seed)
+        for task in range(learned + 1):
+            completion = median_s * math.exp(sigma * chance.gauss(0, 1))
+            after, by, spent = followed(pace, completion, rtt_s)
+            if task < learned:
+                pace.observe(after, by)
+        lag, polls = lag + by - rtt_s / 2 - completion, polls + spent
+        completions.append(completion)
+    score, medians = Score(lag / runs, polls / runs), [median_s] * runs
+    oracle = _score_oracle(scenario, medians, completions, score.polls, _YOUNG_PRICES)
+    return Row(scenario, score, oracle, _score_grid(completions, rtt_s))
+
+
+def crowd(pace: Pace, completions: Sequence[float], rtt_s: float = RTT_S) -> Score:
+    """All of them are begun at once, and learned of in the order in which they are found over."""
+    lag, polls = 0.0, 0
+    watches = [pace.begin() for _ in completions]
+    asked = [(watch.next_wait(0.0, 0) + rtt_s, task, 0.0, 1) for task, watch in enumerate(watches)]
+    heapify(asked)
+    while asked:
+        by, task, after, spent = heappop(asked)
+        if by - rtt_s / 2 < completions[task]:
+            heappush(asked, (by + watches[task].next_wait(by, spent) + rtt_s, task, by, spent + 1))
+        else:
+            watches[task].found(after, by)
+            lag, polls = lag + by - rtt_s / 2 - completions[task], polls + spent
+    return Score(lag / len(completions), polls / len(completions))
+
+
 def score_pace(pace: Pace, completions: list[float], rtt_s: float) -> Score:
     """Polls are sequential: the next is sent after the answer and the wait; the task is looked at half-way."""
     lag, polls = 0.0, 0
     unlearned: deque[tuple[float, float]] = deque()
     for completion in completions:
-        after, by, spent = 0.0, 0.0, 0
-        while not spent or by - rtt_s / 2 < completion:
-            after = by
-            by = after + pace.next_wait(after, spent) + rtt_s
-            spent += 1
-            pace.observe_rtt(rtt_s)
+        after, by, spent = followed(pace, completion, rtt_s)
         lag += by - rtt_s / 2 - completion
         polls += spent
         unlearned.append((after, by))
         if len(unlearned) > IN_FLIGHT:
             pace.observe(*unlearned.popleft())
     return Score(lag / len(completions), polls / len(completions))
+
+
+def followed(pace: Pace, completion: float, rtt_s: float) -> tuple[float, float, int]:
+    """When the last answer "working" and the one that was not arrived, and how many there were."""
+    after, by, spent = 0.0, 0.0, 0
+    while not spent or by - rtt_s / 2 < completion:
+        after = by
+        by = after + pace.next_wait(after, spent) + rtt_s
+        spent += 1
+        pace.observe_rtt(rtt_s)
+    return after, by, spent
 
 
 def _score_grid(completions: list[float], rtt_s: float) -> Score:
@@ -106,13 +152,21 @@ def _score_grid(completions: list[float], rtt_s: float) -> Score:
     return Score(lag / len(completions), sum(spent) / len(completions))
 
 
-def _score_oracle(scenario: Scenario, medians: list[float], completions: list[float], polls: float) -> Score:
+def _score_oracle(
+    scenario: Scenario,
+    medians: list[float],
+    completions: list[float],
+    polls: float,
+    prices: tuple[float, ...] = _ORACLE_PRICES,
+) -> Score:
     """The best schedules for the true medians and spread, at a price that makes the mean number of polls equal."""
-    frontier = [_spend(price, scenario, medians, completions) for price in _ORACLE_PRICES]
+    frontier = [_spend(price, scenario, medians, completions) for price in prices]
     for dear, cheap in zip(frontier[1:], frontier, strict=False):
         if dear.polls <= polls <= cheap.polls:
             part = math.log(polls / dear.polls) / math.log(cheap.polls / dear.polls)
             return Score(dear.lag_s * (cheap.lag_s / dear.lag_s) ** part, polls)
+    if prices is _YOUNG_PRICES:  # nobody asks less than once, or sooner than the last answer came
+        return frontier[-1 if polls < frontier[-1].polls else 0]
     raise ValueError(f"{polls} polls are outside the prices tried")
 
 
@@ -121,11 +175,24 @@ def _spend(price_s: float, scenario: Scenario, medians: list[float], completions
     for median, completion in zip(medians, completions, strict=True):
         # One schedule per 7 % of median, stretched to the exact one: log-normal times differ by their scale only.
         near = 7.0 * 1.07 ** round(math.log(median / 7.0, 1.07))
-        schedule = best_schedule(near, scenario.sigma, price_s, scenario.rtt_s)
+        schedule = watchful(best_schedule(near, scenario.sigma, price_s, scenario.rtt_s), scenario.rtt_s)
         index = min(bisect_left(schedule, completion * near / median), len(schedule) - 1)
         lag += max(0.0, schedule[index] * median / near - completion)
         polls += index + 1
     return Score(lag / len(completions), polls / len(completions))
+
+
+@cache
+def watchful(schedule: tuple[float, ...], rtt_s: float) -> tuple[float, ...]:
+    """With looks added where a pace has to look whatever it knows: after 10 s, and every 5 s from then on."""
+    looks, longest = [0.0], MAX_FIRST_WAIT_S + rtt_s
+    for at in schedule:
+        while at - looks[-1] > longest + 1e-9:
+            looks.append(looks[-1] + longest)
+            longest = MAX_WAIT_S + rtt_s
+        looks.append(at)
+        longest = MAX_WAIT_S + rtt_s
+    return tuple(looks[1:])
 
 
 def _log_normal(median_s: float, sigma: float, at_s: float) -> tuple[float, float]:

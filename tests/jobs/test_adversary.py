@@ -207,7 +207,7 @@ async def given_back(seed: int) -> None:
     await asyncio.gather(*(scene.client(f"of {number}", 5) for number in range(4)))
     await scene.over()
     lane = scene.works.queue._lanes["toy"]
-    assert (scene.works.held, lane.active, len(lane.line), lane.expected) == (0, 0, 0, {})
+    assert (scene.works.held, len(lane.running), len(lane.line), lane.expected) == (0, 0, 0, {})
     assert not scene.works.limits.reserved() and not scene.works.limits._accounts["ann"].jobs
     assert not scene.works.supervisor._live and not scene.works.tools.hints._listening
 

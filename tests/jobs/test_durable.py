@@ -108,7 +108,7 @@ class Process:
         self.slots = MemorySlots({"toy": SLOTS})
         self.queue = Queue(self.slots, {"toy": SLOTS}, limit=100, clock=clock, chance=lambda: 0.5)
         self.bugs: list[Exception] = []
-        pace = Pace(Prior(5.0, 0.2))
+        pace, metrics = Pace(Prior(5.0, 0.2)), Catalogue()
         self.supervisor = Supervisor(
             Tools(
                 session=cast(Any, vendor),
@@ -118,12 +118,12 @@ class Process:
                 ledger=self.ledger,
                 limits=self.limits,
                 results=cast(Any, shelf),
-                metrics=Catalogue(),
+                metrics=metrics,
                 clock=clock,
                 chance=lambda: 0.5,
                 paces=lambda _platform, _model: pace,
                 job_max_age_s=900.0,
-                hints=Hints(lambda: b"k" * 32, ""),
+                hints=Hints(lambda: b"k" * 32, "", metrics, clock.now),
             ),
             new_id=lambda: f"job-{next(ids)}",
             owner=lambda: self.database.owner,
