@@ -116,9 +116,6 @@ def _check(
 
 
 def _unreachable(rules: Rules) -> Iterator[Problem]:
-    for index, rule in enumerate(rules.rules):
-        for earlier in rules.rules[:index]:
-            if earlier.match.covers(rule.match):
-                text = f"can never match: {earlier.name!r} stands before it and takes all of its requests"
-                yield ("routes", "rules", index), text
-                break
+    for index, earlier in rules.covered():
+        text = f"can never match: {earlier.name!r} stands before it and takes all of its requests"
+        yield ("routes", "rules", index), text

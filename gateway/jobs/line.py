@@ -2,35 +2,33 @@
 Who is next: callers take turns by weight, each caller's own in the order they came.
 
 Start-time fair queueing, with one turn as the length of everything. A caller's next turn has a virtual time; the
-earliest goes, and the caller's following one is 1 / weight later. A newcomer starts at the present virtual time, so
-nobody saves up turns by being away, and nobody loses a debt by leaving for a moment.
-https://doi.org/10.1145/248156.248171 (Goyal, Vin, Cheng: Start-time Fair Queuing)
+earliest goes, and the caller's following one is 1 / weight later, whichever model it was for. So everybody gets a
+weighted max-min share of the account: who can only use a narrow model, one with a ceiling of its own, goes before those
+who have had more turns elsewhere. https://doi.org/10.1145/248156.248171 (Goyal, Vin, Cheng: Start-time Fair Queuing)
 
-Models with a ceiling of their own are shared out by a virtual time of their own besides: a caller whose model is full
-waits without holding others up, and without saving up turns of the whole account meanwhile.
+Nobody saves up turns by being away, or by waiting for a model that is full: a caller counts as at most `LAG` behind the
+present. Those who are `BEHIND` share a narrow model by a time of its own, which has no such end and in which their
+other turns count as well. Nobody loses a debt by leaving for a moment.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container
+from math import inf
 
-# The share that everybody competes for; the others are called by their model.
-ALL = ""
+from gateway.jobs.ranking import Caller, Ranking, Row, Waiter
 
+__all__ = ["Line", "Waiter"]
 
-@dataclass(slots=True, eq=False)
-class Waiter:
-    """One submission in the line; `granted` is done when it has left or got its turn. `place` is by arrival."""
-
-    caller: str
-    submission: str
-    model: str
-    granted: asyncio.Future[None]
-    weight: float = 1.0
-    place: int = 0
+# In turns of the lightest that waits: while it has one, the times of all others spread as far as that.
+LAG = 1.0
+BEHIND = LAG / 2
+# How far turns elsewhere can set a caller back in a narrow model, in the same measure.
+LEAD = 2.0
+# So many callers are remembered before it is looked who can be forgotten.
+FEW = 64
 
 
 class Line:
@@ -38,88 +36,104 @@ class Line:
 
     def __init__(self, narrow: Callable[[str], bool]) -> None:
         self._narrow = narrow
-        self._callers: dict[str, dict[str, deque[Waiter]]] = {}
-        self._times: dict[tuple[str, str], float] = {}
-        self._present: dict[str, float] = {}
+        self._callers: dict[str, Caller] = {}
+        self._models: dict[str, Ranking] = defaultdict(Ranking)
+        self._present, self._enough = 0.0, FEW
+        self._waiters: dict[str, Waiter] = {}
+        self._places: list[int] = []
+        self._weights: list[float] = []
         self._first = self._last = 0
         self.waiting = Counter[str]()
         """How many wait, by model."""
 
     def __len__(self) -> int:
-        return self.waiting.total()
+        return len(self._places)
 
     def join(self, waiter: Waiter, *, first: bool = False) -> None:
         """At the end, or before the caller's others."""
-        models = self._callers.setdefault(waiter.caller, {})
-        line = models.setdefault(waiter.model, deque())
+        caller = self._callers.setdefault(waiter.caller, Caller())
+        if (row := caller.rows.get(waiter.model)) is None:
+            row = caller.rows[waiter.model] = Row(caller)
+            if self._narrow(waiter.model):
+                present = self._models[waiter.model].present
+                caller.times[waiter.model] = max(caller.times.get(waiter.model, present), present)
         if first:
             self._first -= 1
             waiter.place = self._first
-            line.appendleft(waiter)
+            row.waiters.appendleft(waiter)
         else:
             self._last += 1
             waiter.place = self._last
-            line.append(waiter)
-        for share in (ALL, waiter.model):
-            self._times[waiter.caller, share] = max(self._time(waiter.caller, share), self._now(share))
+            row.waiters.append(waiter)
+        insort(self._places, waiter.place)
+        insort(self._weights, waiter.weight)
+        self._waiters[waiter.submission] = waiter
         self.waiting[waiter.model] += 1
+        self._rank(waiter.model, row)
 
     def leave(self, waiter: Waiter) -> None:
-        models = self._callers[waiter.caller]
-        models[waiter.model].remove(waiter)
-        if not models[waiter.model]:
-            del models[waiter.model]
-        if not models:
-            del self._callers[waiter.caller]
+        caller, ranking = self._callers[waiter.caller], self._models[waiter.model]
+        row = caller.rows[waiter.model]
+        ranking.drop(row)
+        row.waiters.remove(waiter)
+        if row.waiters:
+            self._rank(waiter.model, row)
+        else:
+            del caller.rows[waiter.model]
+        del self._places[bisect_left(self._places, waiter.place)]
+        del self._weights[bisect_left(self._weights, waiter.weight)]
+        if self._waiters.get(waiter.submission) is waiter:
+            del self._waiters[waiter.submission]
         self.waiting[waiter.model] -= 1
-        if not self._callers:  # nobody competes: nothing is owed
-            self._times.clear()
-            self._present.clear()
+        self._forget()
 
     def before(self, submission: str) -> int | None:
         """How many that wait came earlier, of all callers; None when it does not wait."""
-        every = [waiter for models in self._callers.values() for line in models.values() for waiter in line]
-        place = next((waiter.place for waiter in every if waiter.submission == submission), None)
-        return None if place is None else sum(waiter.place < place for waiter in every)
+        waiter = self._waiters.get(submission)
+        return None if waiter is None else bisect_left(self._places, waiter.place)
 
     def next(self, full: Container[str]) -> Waiter | None:
         """Whose turn it is, among models that are not `full`."""
-        wide: list[Waiter] = []
-        narrow: dict[str, Waiter] = {}
-        for waiter in self._heads(full):
-            model = waiter.model
-            if not self._narrow(model):
-                wide.append(waiter)
-            elif model not in narrow or self._order(waiter, model) < self._order(narrow[model], model):
-                narrow[model] = waiter
-        return min((*wide, *narrow.values()), key=lambda waiter: self._order(waiter, ALL), default=None)
+        edge, found = self._back(BEHIND), []
+        for model, ranking in self._models.items():
+            if model not in full:
+                for row in ranking.overdue(edge):
+                    self._rank(model, row)
+                found.append(ranking.best())
+        return min((each for each in found if each is not None), key=lambda each: each[0], default=(None, None))[1]
 
     def went(self, waiter: Waiter) -> None:
         """It had its turn, and is still in the line."""
-        for share in (ALL, waiter.model):
-            begun = self._time(waiter.caller, share)
-            self._present[share] = max(self._now(share), begun)
-            self._times[waiter.caller, share] = begun + 1 / waiter.weight
-        for caller in self._callers:  # who could not use a turn has not saved it up
-            self._times[caller, ALL] = max(self._time(caller, ALL), self._now(ALL))
+        caller, ranking, step = self._callers[waiter.caller], self._models[waiter.model], 1 / waiter.weight
+        begun = max(caller.time, self._back(LAG))
+        self._present = max(self._present, begun)
+        caller.time = begun + step
+        ranking.present = max(ranking.present, caller.times.get(waiter.model, -inf))
+        latest = LEAD / self._weights[0]
+        for model, time in caller.times.items():
+            caller.times[model] = min(time, self._models[model].present + latest) + step
         self.leave(waiter)
+        for model, row in caller.rows.items():
+            self._rank(model, row)
 
-    def _heads(self, full: Container[str]) -> Iterator[Waiter]:
-        """
-        The first of each caller's that can go: what lies behind it must not stand in the way of others who wait for the
-        same model.
-        """
-        for models in self._callers.values():
-            lines = (line for model, line in models.items() if model not in full)
-            found = [head for line in lines if (head := next((w for w in line if not w.granted.done()), None))]
-            if found:
-                yield min(found, key=lambda waiter: waiter.place)
+    def _back(self, turns: float) -> float:
+        """The virtual time so many turns ago of the lightest that waits."""
+        return self._present - turns / self._weights[0] if self._weights else -inf
 
-    def _now(self, share: str) -> float:
-        return self._present.get(share, 0.0)
+    def _rank(self, model: str, row: Row) -> None:
+        own = row.caller.times.get(model, row.caller.time)
+        self._models[model].put(row, own, self._back(BEHIND))
 
-    def _time(self, caller: str, share: str) -> float:
-        return self._times.get((caller, share), 0.0)
+    def _forget(self) -> None:
+        """Callers that are away and owe nothing; all of them when nobody competes."""
+        if not self._places:
+            self._callers.clear()
+            self._models.clear()
+            self._present, self._enough = 0.0, FEW
+        elif len(self._callers) > self._enough:
+            floor = self._back(LAG)
+            self._callers = {name: each for name, each in self._callers.items() if each.rows or self._owes(each, floor)}
+            self._enough = max(FEW, 2 * len(self._callers))
 
-    def _order(self, waiter: Waiter, share: str) -> tuple[float, int]:
-        return self._time(waiter.caller, share), waiter.place
+    def _owes(self, caller: Caller, floor: float) -> bool:
+        return caller.time > floor or any(time > self._models[model].present for model, time in caller.times.items())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.domain.errors import GatewayError, ModelNotAllowed, ModelNotFound
 from gateway.domain.target import JobTarget, Target
 from gateway.routing.facts import Facts, Family
 from gateway.routing.option import Skipped
-from gateway.routing.rules import Option, Rule, Rules
-
-Served = tuple[Option, tuple[Target, ...]]
+from gateway.routing.reach import Reached, Served, distinct
+from gateway.routing.rule import Rule
+from gateway.routing.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +49,42 @@ def choose(rules: Rules, facts: Facts, chance: float = 0.0) -> tuple[Target, ...
 def decide(rules: Rules, facts: Facts, chance: float = 0.0) -> Decision:
     """As `choose`, with the reasons. Raises: InvalidField."""
     family = facts.preference
+    if not facts.read and facts.route in rules.lists:
+        return _before_body(rules.reach.reached(facts), facts, family, chance)
     applying = [rule for rule, _ in rules.applying(facts)]
     served: list[Served] = []
     skipped: list[Skipped] = []
     for rule in applying:
-        options, passed = _read(rule, facts, family) if facts.read else _unread(rule, facts)
+        options, passed = _read(rule, facts, family)
         served += _drawn(options, chance)
         skipped += passed
     only = applying[0] if len(applying) == 1 else None
     if not served:
         return Decision((), only, tuple(skipped), _fault(applying, facts, skipped))
-    # Two entries may come to the same; trying it twice helps nobody.
-    unlike: dict[tuple[str, str | None], list[Target]] = {}
-    targets: list[Target] = []
-    for target in (target for _, found in served for target in found):
-        alike = unlike.setdefault((target.platform, target.model), [])
-        if target not in alike:
-            alike.append(target)
-            targets.append(target)
-    if family is not None:
-        # Stable: the order of the rule holds on both sides.
-        targets.sort(key=lambda target: _family(target) is not family)
-    weights = tuple((found[0], option.weight) for option, found in served if option.weight is not None)
-    return Decision(tuple(targets), only, tuple(skipped), weights=weights)
+    targets = _preferred(distinct(_each(served)), family)
+    return Decision(targets, only, tuple(skipped), weights=_weights(served))
+
+
+def _before_body(reached: Reached, facts: Facts, family: Family | None, chance: float) -> Decision:
+    fault = None if reached.targets else _fault((), facts, reached.skipped)
+    if not reached.drawn_from:
+        return Decision(_preferred(reached.targets, family), reached.rule, reached.skipped, fault)
+    served = [each for options in reached.drawn_from for each in _drawn(options, chance)]
+    targets = _preferred(distinct(_each(served)), family)
+    return Decision(targets, reached.rule, reached.skipped, fault, _weights(served))
+
+
+def _each(served: Iterable[Served]) -> Iterator[Target]:
+    return (target for _, found in served for target in found)
+
+
+def _preferred(targets: tuple[Target, ...], family: Family | None) -> tuple[Target, ...]:
+    """Stable: the order of the rule holds on both sides."""
+    return targets if family is None else tuple(sorted(targets, key=lambda target: _family(target) is not family))
+
+
+def _weights(served: Iterable[Served]) -> tuple[tuple[Target, float], ...]:
+    return tuple((found[0], option.weight) for option, found in served if option.weight is not None)
 
 
 def _read(rule: Rule, facts: Facts, family: Family | None) -> tuple[list[Served], list[Skipped]]:
@@ -87,16 +100,6 @@ def _read(rule: Rule, facts: Facts, family: Family | None) -> tuple[list[Served]
         # In a list the model's name decides before the order does.
         served.sort(key=lambda each: not each[0].knows(facts.model))
     return served, skipped
-
-
-def _unread(rule: Rule, facts: Facts) -> tuple[list[Served], list[Skipped]]:
-    reached = list(zip(rule.options, rule.reached(facts), strict=True))
-    barred = [
-        Skipped(option.offer.platform, "none of its models is allowed", forbidden=True)
-        for option, found in reached
-        if not found and facts.kind in option.kinds
-    ]
-    return [each for each in reached if each[1]], barred
 
 
 def _drawn(served: Sequence[Served], chance: float) -> Sequence[Served]:

@@ -10,7 +10,8 @@ from gateway.domain.target import JobTarget, RelayTarget, Target
 from gateway.routing.choose import Decision, decide
 from gateway.routing.facts import Facts
 from gateway.routing.match import Verdict
-from gateway.routing.rules import Rule, Rules
+from gateway.routing.rule import Rule
+from gateway.routing.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)

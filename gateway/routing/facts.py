@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import unquote
@@ -74,6 +74,15 @@ class Facts:
         """Every value of a header; none when it was not sent."""
         wanted = name.lower()
         return tuple(value for key, value in self.headers.items() if key.lower() == wanted)
+
+    def words(self) -> Iterator[tuple[str, str]]:
+        """What patterns are held against, each with the key of such a condition; the model once the body was read."""
+        yield "path", self.path
+        yield "caller", self.caller.id
+        for name, value in self.headers.items():
+            yield f"header {name.lower()}", value
+        if self.read and self.model is not None:
+            yield "model", self.model
 
     @property
     def preference(self) -> Family | None:

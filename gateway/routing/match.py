@@ -154,6 +154,11 @@ class Match:
                 return Verdict.NO
         return Verdict.OPEN if undecided else Verdict.YES
 
+    @property
+    def front(self) -> Match:
+        """What of it path, caller and headers answer."""
+        return Match(tuple(condition for condition in self.conditions if not condition.from_body))
+
     def unmet(self, facts: Facts) -> tuple[str, ...]:
         """Why it does not match, a text for each condition that does not hold."""
         known = (condition for condition in self.conditions if facts.read or not condition.from_body)

@@ -6,61 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from gateway.domain.caller import Caller
-from gateway.domain.target import MaskPolicy, OversizePolicy, Target, Terms
+from gateway.domain.target import MaskPolicy, OversizePolicy, Terms
 from gateway.routing.facts import NOBODY, RELAYED, ROUTES, Facts, Kind
+from gateway.routing.index import Index, words_asked
 from gateway.routing.job import JobOption
 from gateway.routing.match import Match, Verdict
 from gateway.routing.offer import JobOffer, Offer, RelayOffer, job_names
 from gateway.routing.option import Company
+from gateway.routing.reach import Reach
 from gateway.routing.relay import RelayOption
+from gateway.routing.rule import Option, Rule
 from gateway.routing.settings import RouteSettings, RuleSettings, TargetSettings, split_entry
 
 __all__ = ["NOBODY", "Facts", "Option", "Rule", "Rules"]
-
-Option = JobOption | RelayOption
 
 EVERYTHING = Match(())
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A rule of the operator's; without a name it stands for a route's list, which takes what no rule matches."""
-
-    name: str
-    match: Match
-    options: tuple[Option, ...]
-
-    def reached(self, facts: Facts) -> tuple[tuple[Target, ...], ...]:
-        """Before the body is read, what each option leaves within reach; looked up once for each caller and kind."""
-        seen = facts.kind, facts.caller
-        if (found := self._reached.get(seen)) is None:
-            found = self._reached[seen] = tuple(option.reach(facts) for option in self.options)
-        return found
-
-    @cached_property
-    def _reached(self) -> dict[tuple[Kind | None, Caller], tuple[tuple[Target, ...], ...]]:
-        return {}
-
-    def why_body(self, facts: Facts) -> str:
-        """Why its choice depends on the body, or can only be carried out with the body in hand; empty when neither."""
-        relays = [option for option in self.options if isinstance(option, RelayOption)]
-        if len(relays) < len(self.options):
-            return "a translated request has to be read"
-        if len(relays) > 1:
-            return "it may be needed for a second platform"
-        if relays and facts.caller.models:
-            return "the key allows certain models"
-        if facts.kind is None or not relays:
-            return ""
-        if relays[0].rewrites:
-            return "model or fields may be changed"
-        if facts.caller.allowance.images is not None or facts.caller.allowance.megapixels is not None:
-            return "the key allows a number of pictures"
-        return ""
-
-
-@dataclass(frozen=True, slots=True)
 class Rules:
     """`rules` in order, and the list of each route by its resource's name. A route that has no list has no targets."""
 
@@ -83,14 +46,35 @@ class Rules:
 
     def applying(self, facts: Facts) -> Iterator[tuple[Rule, Verdict]]:
         """Those that match or may match, in order, up to the first that surely does; nothing on a path of our own."""
-        if (default := self.lists.get(facts.route)) is None:
+        if facts.route not in self.lists:
             return
-        for rule in self.rules:
-            if (verdict := rule.match.verdict(facts)) is not Verdict.NO:
-                yield rule, verdict
-            if verdict is Verdict.YES:
+        if not facts.read:
+            yield from self.reach.applying(facts)
+            return
+        for position in self._index.candidates(facts.words()):
+            if self.rules[position].match.verdict(facts) is Verdict.YES:
+                yield self.rules[position], Verdict.YES
                 return
-        yield default, Verdict.YES
+        yield self.lists[facts.route], Verdict.YES
+
+    @cached_property
+    def reach(self) -> Reach:
+        """What stands behind the choice before the body is read."""
+        return Reach(self.lists, self.rules)
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index([rule.match for rule in self.rules])
+
+    def covered(self) -> Iterator[tuple[int, Rule]]:
+        """The positions of rules that can never match, each with the first rule before it that takes all of theirs."""
+        for position, rule in enumerate(self.rules):
+            for earlier in self._index.candidates(words_asked(rule.match)):
+                if earlier >= position:
+                    break
+                if self.rules[earlier].match.covers(rule.match):
+                    yield position, self.rules[earlier]
+                    break
 
     def why_body(self, facts: Facts) -> str:
         """Why the body has to be read before a target can be chosen or used; empty when it can be streamed."""

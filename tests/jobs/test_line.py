@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import combinations, count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.jobs.line import Line, Waiter
+from gateway.jobs.line import FEW, LAG, Line, Waiter
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +65,10 @@ def crowded(weights: Mapping[str, float], model: str = "pro", each: int = 3) -> 
 WEIGHTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([0.5, 1.0, 2.0, 3.0, 7.0]), min_size=1)
 
 
-def fair(turns: Mapping[str, int], weights: Mapping[str, float]) -> bool:
-    """The bound of start-time fair queueing: no two are further apart than one turn of each."""
+def fair(turns: Mapping[str, int], weights: Mapping[str, float], more: float = 0.0) -> bool:
+    """The bound of start-time fair queueing: no two are further apart than one turn of each, and `more`."""
     return all(
-        abs(turns[a] / weights[a] - turns[b] / weights[b]) <= 1 / weights[a] + 1 / weights[b] + 1e-6
+        abs(turns[a] / weights[a] - turns[b] / weights[b]) <= 1 / weights[a] + 1 / weights[b] + more + 1e-6
         for a in weights
         for b in weights
     )
@@ -87,19 +89,19 @@ def test_three_to_one() -> None:
 
 @given(weights=WEIGHTS, before=st.integers(0, 100), away=st.integers(0, 100))
 def test_nothing_is_saved_up_by_being_away(weights: dict[str, float], before: int, away: int) -> None:
-    """Somebody comes, has turns, leaves and comes back: from then on it shares as if it had just come."""
+    """Somebody comes, has a turn, leaves and comes back: it is as far behind as a newcomer, however late."""
     regulars = [(caller, "pro") for caller in weights]
     desk = Desk({**weights, "guest": 2.0})
     for caller, model in regulars * 3:
         desk.join(caller, model)
     desk.join("guest")
     desk.callers(before, busy=regulars)
-    while any(waiter.caller == "guest" for waiter in desk.line._heads(())):
+    while desk.line.before("guest-" + str(3 * len(weights))) is not None:
         desk.callers(1, busy=regulars)
     desk.callers(away, busy=regulars)
     for _ in range(3):
         desk.join("guest")
-    assert fair(desk.callers(120, busy=[*regulars, ("guest", "pro")]), desk.weights)
+    assert fair(desk.callers(120, busy=[*regulars, ("guest", "pro")]), desk.weights, LAG / min(desk.weights.values()))
 
 
 def test_no_debt_is_lost_by_leaving_for_a_moment() -> None:
@@ -204,7 +206,7 @@ def test_nobody_is_lost(steps: list[tuple[str, str, str]]) -> None:
         assert +desk.line.waiting == Counter(waiter.model for waiter in waiting)
     while (found := desk.serve()) is not None:
         waiting.remove(found)
-    assert not waiting and not desk.line._times and not desk.line._present
+    assert not waiting and not desk.line._callers and not desk.line._models and not desk.line._present
 
 
 def test_who_has_left_is_passed_over() -> None:
@@ -213,3 +215,144 @@ def test_who_has_left_is_passed_over() -> None:
     gone, following = desk.join("ann"), desk.join("ann")
     gone.granted.cancel()
     assert desk.line.next(()) is following
+
+
+def test_a_caller_with_one_narrow_model_only() -> None:
+    """It gets its share of the account there, although another, who can go elsewhere, has had fewer turns of it."""
+    weights = {"heavy": 1.0, "light": 1.0, "big": 2.0, "both": 1.0, "narrow": 1.0}
+    backlogs = {(caller, "pro"): 60 for caller in ("heavy", "light", "big", "both")}
+    shares = served(24, {"max": 6}, weights, backlogs | {("both", "max"): 60, ("narrow", "max"): 60}, 6000, 1)
+    assert {caller: round(share) for caller, share in shares.items()} == dict.fromkeys(weights, 4) | {"big": 8}
+
+
+def shares(
+    slots: int, ceilings: Mapping[str, int], weights: Mapping[str, float], backlogs: Mapping[tuple[str, str], int]
+) -> dict[str, float]:
+    """
+    Weighted max-min shares in slots, by progressive filling: everybody's share grows by weight, until a group of
+    callers has all that it can use together.
+    """
+    models = {model for _, model in backlogs}
+    found: dict[str, float] = {}
+
+    def most(callers: Iterable[str]) -> float:
+        own = {model: sum(backlogs.get((caller, model), 0) for caller in callers) for model in models}
+        return min(slots, sum(min(count, ceilings.get(model, slots)) for model, count in own.items()))
+
+    while left := [caller for caller in weights if caller not in found]:
+        groups = [group for size in range(len(left), 0, -1) for group in combinations(left, size)]
+        level, group = min(
+            (
+                ((most({*group, *found}) - sum(found.values())) / sum(map(weights.__getitem__, group)), group)
+                for group in groups
+            ),
+            key=lambda each: each[0],
+        )
+        found |= {caller: level * weights[caller] for caller in group}
+    return found
+
+
+def served(
+    slots: int,
+    ceilings: Mapping[str, int],
+    weights: Mapping[str, float],
+    backlogs: Mapping[tuple[str, str], int],
+    turns: int,
+    seed: int,
+) -> dict[str, float]:
+    """
+    How many slots each has on average, when tasks take 0.5 to 1.5 s and each that ends is followed by another at the
+    end of the line. No slot is ever idle while somebody could use it.
+    """
+    dice, desk, now = random.Random(seed), Desk(weights), 0.0
+    ends: list[tuple[float, str, str]] = []
+    running, since = Counter[str](), 0.0
+    busy = dict.fromkeys(weights, 0.0)
+    arriving = [each for each, count in backlogs.items() for _ in range(count)]
+    dice.shuffle(arriving)
+    for caller, model in arriving:
+        desk.join(caller, model)
+    for turn in range(turns):
+        full = {model for model, ceiling in ceilings.items() if running[model] >= ceiling}
+        while len(ends) < slots and (waiter := desk.serve(*full)) is not None:
+            running[waiter.model] += 1
+            heappush(ends, (now + dice.uniform(0.5, 1.5), waiter.caller, waiter.model))
+            full = {model for model, ceiling in ceilings.items() if running[model] >= ceiling}
+        assert len(ends) == slots or all(model in full for model, count in desk.line.waiting.items() if count)
+        if turn == turns // 10:
+            busy = dict.fromkeys(weights, 0.0)
+            since = now
+        end, caller, model = heappop(ends)
+        for each in (caller, *(other for _, other, _ in ends)):
+            busy[each] += end - now
+        now = end
+        running[model] -= 1
+        desk.join(caller, model)
+    return {caller: busy[caller] / (now - since) for caller in weights}
+
+
+@st.composite
+def mixtures(
+    draw: st.DrawFn,
+) -> tuple[int, dict[str, int], dict[str, float], dict[tuple[str, str], int]]:
+    slots = draw(st.sampled_from([2, 4, 6, 12, 24]))
+    ceilings = draw(st.dictionaries(st.just("max"), st.integers(1, slots - 1)))
+    weights = draw(st.dictionaries(st.sampled_from("abcde"), st.sampled_from([0.5, 1.0, 2.0, 3.0]), min_size=2))
+    backlogs = {
+        (caller, model): draw(st.sampled_from([1, 2, 4, 3 * slots]))
+        for caller in weights
+        for model in draw(st.sets(st.sampled_from(["pro", "dev", "max"]), min_size=1))
+    }
+    return slots, ceilings, weights, backlogs
+
+
+@settings(max_examples=25, derandomize=True, deadline=None)
+@given(mixtures(), st.integers(0, 99))
+def test_weighted_max_min(
+    mixture: tuple[int, dict[str, int], dict[str, float], dict[tuple[str, str], int]], seed: int
+) -> None:
+    """Whoever waits for what, with ceilings of models within that of the account: each share is within a tenth."""
+    slots, ceilings, weights, backlogs = mixture
+    expected = shares(slots, ceilings, weights, backlogs)
+    # Enough for the least share to be told from chance.
+    turns = round(150 * sum(expected.values()) / min(expected.values()))
+    found = served(slots, ceilings, weights, backlogs, turns, seed)
+    assert found == pytest.approx(expected, rel=0.1)
+
+
+def test_callers_that_left_are_forgotten() -> None:
+    """A line that is never empty remembers those who owe something, not everybody who ever came."""
+    desk = Desk({})
+    for number in range(10 * FEW):
+        model = ("pro", "max")[number % 2]
+        for caller in ("regular", "regular", f"guest-{number}"):
+            desk.join(caller, model)
+        desk.callers(3 if number else 2)
+        assert len(desk.line._callers) <= 2 * FEW
+
+
+def test_how_many_came_before() -> None:
+    """In the order of arrival, those first that were here before; whoever they belong to."""
+    desk = Desk({})
+    one, other = desk.join("ann"), desk.join("bob", "max")
+    back = desk.join("cid", first=True)
+    assert [desk.line.before(waiter.submission) for waiter in (back, one, other)] == [0, 1, 2]
+    desk.line.leave(one)
+    assert [desk.line.before(waiter.submission) for waiter in (back, one, other)] == [0, None, 1]
+
+
+def test_looking_for_the_next_looks_at_few() -> None:
+    """However many callers wait, whose turn it is is known without asking all of them."""
+    desk = Desk({})
+    asked = Counter[str]()
+
+    class Watched(asyncio.Future[None]):
+        def done(self) -> bool:
+            asked["done"] += 1
+            return super().done()
+
+    for number in range(500):
+        desk.line.join(Waiter(f"c{number}", f"s{number}", ("pro", "max")[number % 2], Watched()))
+    for _ in range(100):
+        assert desk.serve() is not None
+    assert asked["done"] <= 1000
