@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -15,9 +16,9 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.chain.connection import runner
+from gateway.chain.connection import listen, runner
 from gateway.chain.doorman import Doorkeeping
-from gateway.chain.gate import Crowding, affordable
+from gateway.chain.loop_thread import LoopThread, Pulse
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
 from gateway.config.problem import ConfigError, Place, problem
@@ -57,6 +58,8 @@ from gateway.upstream.session import Session
 log = structlog.get_logger("gateway")
 
 SWEEP_EVERY_S = 15.0
+# A loop that has not turned for so long is stuck, not busy.
+STUCK_S = 30.0
 # What may stand before a path: OpenAI's spelling, and Azure's two.
 # https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
 BASE = "{base:v1|openai/v1}"
@@ -143,7 +146,8 @@ class Gateway:
         self._paths(self.public)
         self._expect(self.snapshot)
         self.metrics.reloaded(good=True, wall_s=clock.wall())
-        self.admin = health.application(self.wrong, self.breakers.told, self.metrics.registry)
+        self._pulse = Pulse(time.monotonic, STUCK_S)
+        self.admin = health.application(self.wrong, self.breakers.told, self.metrics.registry, self._pulse.beats)
         self.admin.on_response_prepare.append(finish_headers)
         self.url = self.admin_url = ""
 
@@ -159,8 +163,13 @@ class Gateway:
             await self.supervisor.recover(self.snapshot.platforms)
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
             self._stack.push_async_callback(_stop, asyncio.create_task(self.accounts.watch(), name="accounts"))
-            self.admin_url = await self._listen(self.admin, self.config.admin, lambda: Crowding(affordable()))
-            self.url = await self._listen(self.public, self.config.listen, lambda: self.door.crowding)
+            self._stack.push_async_callback(_stop, asyncio.create_task(self._pulse.beat(), name="pulse"))
+            apart = await self._stack.enter_async_context(LoopThread("admin"))
+            admin, public = runner(self.admin), runner(self.public, crowding=lambda: self.door.crowding)
+            self._stack.push_async_callback(lambda: apart.run(admin.cleanup()))
+            self.admin_url = await apart.run(_opened(admin, self.config.admin))
+            self._stack.push_async_callback(public.cleanup)
+            self.url = await _opened(public, self.config.listen, f"{self.config.route_prefix}/healthz")
         except BaseException:
             await self._stack.aclose()
             raise
@@ -277,14 +286,6 @@ class Gateway:
             for method in methods.split():
                 resource.add_route(method, handler, expect_handler=leave_expect)
 
-    async def _listen(self, app: web.Application, listener: Listener, crowding: Callable[[], Crowding]) -> str:
-        run = runner(app, crowding=crowding)
-        await run.setup()
-        self._stack.push_async_callback(run.cleanup)
-        await web.TCPSite(run, listener.host, listener.port, backlog=1024).start()
-        host, port = run.addresses[0][:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
     def _expect(self, snapshot: Snapshot) -> None:
         for name, platform in snapshot.platforms.items():
             self.metrics.expect(name, platform.models)
@@ -307,6 +308,14 @@ class Gateway:
                 await self.stores.sweep(lambda job: self.supervisor.live(job) is not None)
             except Exception:
                 log.exception("sweep failed")
+
+
+async def _opened(run: web.AppRunner, listener: Listener, *first: str) -> str:
+    """The URL that it listens on. Raises: OSError."""
+    await run.setup()
+    await listen(run, listener.host, listener.port, first=first)
+    host, port = run.addresses[0][:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _tasks(loop: asyncio.AbstractEventLoop) -> int:

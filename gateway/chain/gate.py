@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from gateway.chain.address import NOWHERE, Networks, group, read_address
-from gateway.chain.refusal import Complaints, envelope
+from gateway.chain.refusal import envelope
 from gateway.chain.settings import ClientSettings
 from gateway.domain.errors import OutOfRoom
 
@@ -69,41 +68,13 @@ class Crowd:
             del self._present[place]
 
 
-class Gate(asyncio.Protocol):
-    """
-    A connection nobody has looked at yet. `let_in` makes the protocol that takes it over, told its peer's address.
-
-    https://docs.python.org/3/library/asyncio-protocol.html: the address is known from `connection_made` on, not before.
-    """
-
-    def __init__(
-        self,
-        crowd: Crowd,
-        let_in: Callable[[str | None], asyncio.BaseProtocol],
-        complaints: Complaints,
-        new_id: Callable[[], str],
-    ) -> None:
-        self._crowd, self._let_in, self._complaints, self._new_id = crowd, let_in, complaints, new_id
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        name = transport.get_extra_info("peername")
-        peer = str(name[0]) if isinstance(name, tuple) else None
-        if why := self._crowd.enter(peer):
-            self._complaints("connection from %s refused: %s", peer, why)
-            _turn_away(cast(asyncio.WriteTransport, transport), why, self._new_id())
-            return
-        inner = self._let_in(peer)
-        transport.set_protocol(inner)
-        inner.connection_made(transport)
-
-
-def _turn_away(transport: asyncio.WriteTransport, why: str, name: str) -> None:
+def turned_away(why: str, name: str) -> bytes:
+    """The whole answer to a connection that is one too many; `name` is its request id."""
     response = envelope(OutOfRoom(why, retry_after_s=RETRY_AFTER_S), name)
     head = "".join(f"{field}: {value}\r\n" for field, value in response.headers.items())
     body = cast(bytes, response.body)
-    transport.write(
+    return (
         f"HTTP/1.1 {response.status} {response.reason}\r\n{head}Content-Length: {len(body)}\r\n"
         "Connection: close\r\n\r\n".encode()
         + body
     )
-    transport.close()

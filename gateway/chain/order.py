@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from gateway.chain.admission import admission
 from gateway.chain.auth import auth
 from gateway.chain.clients import clients
 from gateway.chain.cors import allow_origin, cors
@@ -50,6 +51,7 @@ def chained(
         story(now, lambda: f"req_{new_id()}", snapshot),  # an id and a log line for everything, refused or not
         metrics(catalogue, now),  # outside `errors`, so that it sees the final status
         errors,  # inside of it faults are raised, outside there are only answers
+        admission(now),  # before all that costs; in here, so that whoever leaves meanwhile is told apart
         cors(lambda: door().doorman.origins),  # a preflight carries no key
         clients(lambda: door().clients),  # who is not served at all is not told whether its key is right
         auth(lambda: door().doorman, guesses, wall),  # before anything is read or chosen; tells who is counted

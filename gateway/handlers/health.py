@@ -13,15 +13,18 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 Told = Callable[[], Mapping[str, str]]
 
 
-def application(checks: Told, platforms: Told, registry: CollectorRegistry) -> web.Application:
+def application(
+    checks: Told, platforms: Told, registry: CollectorRegistry, alive: Callable[[], bool]
+) -> web.Application:
     """
-    What operators ask, on a listener of their own. `checks` names what is wrong; nothing is when it is empty.
+    What operators ask, on a listener of their own, in a thread that does not wait for clients' work. `checks` names
+    what is wrong; nothing is when it is empty. `alive` is False when the loop that serves clients does not turn.
 
     `platforms` says how each platform does. One that is in trouble does not make the gateway unready: others may serve,
     and what has been paid for is still fetched; taken out of service, every gateway would follow it.
     """
     app = web.Application()
-    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/healthz", _healthz(alive))
     app.router.add_get("/readyz", _readyz(checks, platforms))
     app.router.add_get("/metrics", make_aiohttp_handler(registry))
     return app
@@ -29,6 +32,13 @@ def application(checks: Told, platforms: Told, registry: CollectorRegistry) -> w
 
 async def healthz(_request: web.Request) -> web.Response:
     return _json(200, {"status": "ok"})
+
+
+def _healthz(alive: Callable[[], bool]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def told(request: web.Request) -> web.Response:
+        return await healthz(request) if alive() else _json(503, {"status": "stuck"})
+
+    return told
 
 
 def _readyz(checks: Told, platforms: Told) -> Callable[[web.Request], Awaitable[web.Response]]:
