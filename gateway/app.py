@@ -20,7 +20,9 @@ from gateway.chain.connection import listen, runner
 from gateway.chain.doorman import Doorkeeping
 from gateway.chain.loop_thread import LoopThread, Pulse
 from gateway.chain.order import chained
+from gateway.chain.site import AtOnce
 from gateway.chain.story import finish_headers
+from gateway.chain.turns import Turns
 from gateway.config.problem import ConfigError, Place, problem
 from gateway.config.schema import Config, Listener
 from gateway.config.snapshot import ceilings, fixed, snapshot
@@ -58,6 +60,9 @@ from gateway.upstream.session import Session
 log = structlog.get_logger("gateway")
 
 SWEEP_EVERY_S = 15.0
+# Begun in one turn of the loop: a request is a few milliseconds of work, a poll a few tenths of one, and with both the
+# loop still turns some forty times a second.
+REQUESTS, POLLS = 2, 8
 # A loop that has not turned for so long is stuck, not busy.
 STUCK_S = 30.0
 # What may stand before a path: OpenAI's spelling, and Azure's two.
@@ -105,6 +110,7 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
+        self._requests, self._polls = Turns(REQUESTS), Turns(POLLS)
         self.breakers = Breakers(config.jobs.breaker, clock.now, self._watch)
         self.accounts = Accounts(lambda: self.snapshot.platforms.values(), self.session, self.metrics, clock, chance)
         self.supervisor = Supervisor(
@@ -124,6 +130,7 @@ class Gateway:
                 empty=self.accounts.doubt,
                 able=self.stores.able,
                 hints=self.hints,
+                turn=self._polls.wait,
             ),
             new_id=lambda: f"job_{new_id()}",
             owner=lambda: self.stores.owner,
@@ -142,6 +149,7 @@ class Gateway:
             new_id=new_id,
             prefix=config.route_prefix,
             chance=chance,
+            turns=self._requests,
         )
         self._paths(self.public)
         self._expect(self.snapshot)
@@ -167,9 +175,9 @@ class Gateway:
             apart = await self._stack.enter_async_context(LoopThread("admin"))
             admin, public = runner(self.admin), runner(self.public, crowding=lambda: self.door.crowding)
             self._stack.push_async_callback(lambda: apart.run(admin.cleanup()))
-            self.admin_url = await apart.run(_opened(admin, self.config.admin))
+            self.admin_url = await apart.run(_opened(admin, self.config.admin, lambda _said: None))
             self._stack.push_async_callback(public.cleanup)
-            self.url = await _opened(public, self.config.listen, f"{self.config.route_prefix}/healthz")
+            self.url = await _opened(public, self.config.listen, self._at_once)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -286,6 +294,12 @@ class Gateway:
             for method in methods.split():
                 resource.add_route(method, handler, expect_handler=leave_expect)
 
+    def _at_once(self, said: bytes) -> bytes | None:
+        """The answer to a new connection that need not wait in line, while there is one."""
+        if not (self._requests.crowded or self._polls.crowded):
+            return None
+        return health.raw(said, self.config.route_prefix)
+
     def _expect(self, snapshot: Snapshot) -> None:
         for name, platform in snapshot.platforms.items():
             self.metrics.expect(name, platform.models)
@@ -310,10 +324,10 @@ class Gateway:
                 log.exception("sweep failed")
 
 
-async def _opened(run: web.AppRunner, listener: Listener, *first: str) -> str:
+async def _opened(run: web.AppRunner, listener: Listener, at_once: AtOnce) -> str:
     """The URL that it listens on. Raises: OSError."""
     await run.setup()
-    await listen(run, listener.host, listener.port, first=first)
+    await listen(run, listener.host, listener.port, at_once)
     host, port = run.addresses[0][:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 

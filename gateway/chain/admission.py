@@ -10,14 +10,11 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.chain.turns import Turns
 from gateway.handlers.keys import STORY
 
-# An edit is a few milliseconds of work: together with these the loop still turns some thirty times a second.
-EACH = 3
 HEALTH = "healthz"
 
 
-def admission(now: Callable[[], float]) -> Middleware:
+def admission(turns: Turns, now: Callable[[], float]) -> Middleware:
     """Before anything costs: keys, limits and bodies are looked at in turn. `now` is monotonic."""
-    turns = Turns(EACH)
 
     @web.middleware
     async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:

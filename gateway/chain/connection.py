@@ -26,7 +26,7 @@ from aiohttp.web_protocol import _ErrInfo
 from gateway.chain.gate import Crowd, Crowding, affordable, turned_away
 from gateway.chain.reading import LARGEST, SMALLEST, Reading
 from gateway.chain.refusal import Complaints, envelope, fault, plain
-from gateway.chain.site import Site
+from gateway.chain.site import AtOnce, Site
 from gateway.domain.errors import InternalError
 from gateway.handlers.keys import STORY
 
@@ -63,11 +63,11 @@ def runner(
     return _Runner(app, terms, crowding)
 
 
-async def listen(run: web.AppRunner, host: str | None, port: int, *, first: tuple[str, ...] = ()) -> Site:
+async def listen(run: web.AppRunner, host: str | None, port: int, at_once: AtOnce = lambda _said: None) -> Site:
     """Open what a `runner` listens on, after its `setup`; see `Site`. Raises: OSError."""
     house = run.server
     assert isinstance(house, _Server)
-    site = Site(run, house, host, port, first=first)
+    site = Site(run, house, host, port, at_once)
     await site.start()
     return site
 

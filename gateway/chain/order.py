@@ -20,6 +20,7 @@ from gateway.chain.replays import Replays
 from gateway.chain.routing import routing
 from gateway.chain.signed import signed
 from gateway.chain.story import finish_headers, story
+from gateway.chain.turns import Turns
 from gateway.handlers.keys import Snapshot
 from gateway.stores.contract import Limits
 from gateway.telemetry.catalogue import Catalogue
@@ -36,6 +37,7 @@ def chained(
     new_id: Callable[[], str],
     prefix: str = "",
     chance: Callable[[], float] = lambda: 0.0,
+    turns: Turns | None = None,
 ) -> web.Application:
     """
     An application without paths.
@@ -51,7 +53,7 @@ def chained(
         story(now, lambda: f"req_{new_id()}", snapshot),  # an id and a log line for everything, refused or not
         metrics(catalogue, now),  # outside `errors`, so that it sees the final status
         errors,  # inside of it faults are raised, outside there are only answers
-        admission(now),  # before all that costs; in here, so that whoever leaves meanwhile is told apart
+        admission(turns or Turns(1), now),  # before all that costs; whoever leaves meanwhile is told apart
         cors(lambda: door().doorman.origins),  # a preflight carries no key
         clients(lambda: door().clients),  # who is not served at all is not told whether its key is right
         auth(lambda: door().doorman, guesses, wall),  # before anything is read or chosen; tells who is counted

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ, DefaultSelector
@@ -25,8 +26,8 @@ from gateway.chain.turns import Turns
 # The kernel shortens it to net.core.somaxconn, which is 4096 by default.
 BACKLOG = 4096
 # Each is a few tenths of a millisecond until its request stands in line.
-EACH = 8
-PEEKED = 256
+EACH = 4
+PEEKED = 1024
 DISCARDED = 64 * 1024
 # Who was turned away has this long to read why, and no more than so many at once.
 MOST_LEAVING = 256
@@ -34,6 +35,9 @@ MOST_LEAVING = 256
 PAUSE_S = 0.2
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 SWEEP_S = 1.0
+
+
+AtOnce = Callable[[bytes], bytes | None]
 
 
 class House(Protocol):
@@ -56,15 +60,12 @@ class Site(web.BaseSite):
     A listener of `run`, whose server is a `House`.
 
     Args:
-        first: paths whose GET and HEAD are let in before all others.
+        at_once: the whole answer to a new connection by what it has said, None for one that is let in.
     """
 
-    def __init__(
-        self, run: web.AppRunner, house: House, host: str | None, port: int, *, first: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, run: web.AppRunner, house: House, host: str | None, port: int, at_once: AtOnce) -> None:
         super().__init__(run, backlog=BACKLOG)
-        self._house, self._host, self._port = house, host, port
-        self._first = tuple(f"{method} {path} ".encode() for path in first for method in ("GET", "HEAD"))
+        self._house, self._host, self._port, self._at_once = house, host, port, at_once
         self._open: list[socket.socket] = []
         # Sockets with when their time is over, oldest first: those who have said nothing yet, and those turned away.
         self._silent: dict[socket.socket, tuple[float, str | None]] = {}
@@ -142,7 +143,7 @@ class Site(web.BaseSite):
     def _arrived(self, sock: socket.socket, peer: str | None) -> None:
         if why := self._house.crowd.enter(peer):
             self._house.complaints("connection from %s refused: %s", peer, why)
-            self._turn_away(sock, why)
+            self._part(sock, self._house.turned_away(why))
         elif not self._look(sock, peer):
             self._silent[sock] = (self._loop.time() + self._house.silence_s, peer)
             self._watch(sock)
@@ -157,14 +158,14 @@ class Site(web.BaseSite):
             return False
         except OSError:
             said = b""
-        enter = partial(self._enter, sock, peer)
         if not said:
             self._house.crowd.leave(peer)
             sock.close()
-        elif said.startswith(self._first):
-            enter()
+        elif (answer := self._at_once(said)) is not None:
+            self._house.crowd.leave(peer)
+            self._part(sock, answer)
         else:
-            self._turns.soon(enter)
+            self._turns.soon(partial(self._enter, sock, peer))
         return True
 
     def _heard(self) -> None:
@@ -221,10 +222,10 @@ class Site(web.BaseSite):
 
     # Those who are not.
 
-    def _turn_away(self, sock: socket.socket, why: str) -> None:
-        """Closed with its request unread it would be reset, and its answer lost."""
+    def _part(self, sock: socket.socket, answer: bytes) -> None:
+        """The answer, and time to read it: closed with its request unread the connection would be reset."""
         with suppress(OSError):
-            sock.send(self._house.turned_away(why))
+            sock.send(answer)
             sock.shutdown(socket.SHUT_WR)
             if len(self._leaving) < MOST_LEAVING:
                 self._leaving[sock] = self._loop.time() + self._house.linger_s

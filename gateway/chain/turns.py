@@ -24,6 +24,11 @@ class Turns:
         self._each, self._begun, self._ends = each, 0, False
         self._waiting = deque[Work]()
 
+    @property
+    def crowded(self) -> bool:
+        """True while somebody waits."""
+        return bool(self._waiting)
+
     def soon(self, work: Work) -> None:
         """Now, if this turn takes one more, else in a later one."""
         if self._waiting or self._begun >= self._each:

@@ -15,11 +15,13 @@ import uvloop
 
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
+from gateway.cli import collector
 from gateway.cli.config import config_option, read_config
 from gateway.cli.reload import Reloader
 from gateway.config.load import resolve
 from gateway.config.schema import Config
 from gateway.config.watch import Watched
+from gateway.jobs.clock import Clock
 from gateway.telemetry import logs
 from gateway.telemetry.writer import LineWriter
 
@@ -81,6 +83,9 @@ async def _run(path: Path | None, options: dict[str, str], lines: LineWriter) ->
         loop.add_signal_handler(signal.SIGHUP, reloader.soon, "SIGHUP")
         if file is not None:
             reloader.watch(file)
+        collector.settle()
+        collecting = asyncio.create_task(collector.collect(Clock()))
+        stack.callback(collecting.cancel)
         _greet(gateway)
         await stop.wait()
         loop.remove_signal_handler(signal.SIGHUP)

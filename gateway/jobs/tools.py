@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.domain.outcome import Ticket
@@ -18,11 +18,16 @@ from gateway.upstream.download import Download
 from gateway.upstream.session import Answered, Sent, Session
 
 
+async def _at_once() -> None:
+    """Nobody else is in the way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """
     Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `empty` is called when a platform
-    says that an account has no credits left; `able` raises the reason why nothing new can be remembered.
+    says that an account has no credits left; `able` raises the reason why nothing new can be remembered; `turn` is
+    awaited before each poll, so that many which are due at once do not hold the loop.
     """
 
     session: Session
@@ -40,6 +45,7 @@ class Tools:
     hints: Hints
     empty: Callable[[], None] = lambda: None
     able: Callable[[], None] = lambda: None
+    turn: Callable[[], Awaitable[object]] = _at_once
 
     def jitter(self, longest_s: float) -> float:
         """Between half of `longest_s` and all of it."""
@@ -47,6 +53,7 @@ class Tools:
 
     async def ask(self, platform: Platform, ticket: Ticket) -> Sent:
         """One question after a task."""
+        await self.turn()
         sent = await self.session.send(platform.poll(ticket))
         self.heard(platform, "poll", sent)
         return sent
