@@ -62,7 +62,7 @@ log = structlog.get_logger("gateway")
 SWEEP_EVERY_S = 15.0
 # Begun in one turn of the loop: a request is a few milliseconds of work, a poll a few tenths of one, and with both the
 # loop still turns some forty times a second.
-REQUESTS, POLLS = 2, 8
+REQUESTS, POLLS = 2, 16
 # A loop that has not turned for so long is stuck, not busy.
 STUCK_S = 30.0
 # What may stand before a path: OpenAI's spelling, and Azure's two.
@@ -169,6 +169,9 @@ class Gateway:
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
             await self.supervisor.recover(self.snapshot.platforms)
+            # What operators read is so from the first moment on.
+            await self.supervisor.count()
+            await self._make_room()
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
             self._stack.push_async_callback(_stop, asyncio.create_task(self.accounts.watch(), name="accounts"))
             self._stack.push_async_callback(_stop, asyncio.create_task(self._pulse.beat(), name="pulse"))
@@ -319,9 +322,12 @@ class Gateway:
             await self._clock.sleep(SWEEP_EVERY_S)
             try:
                 await self.supervisor.sweep()
-                await self.stores.sweep(lambda job: self.supervisor.live(job) is not None)
+                await self._make_room()
             except Exception:
                 log.exception("sweep failed")
+
+    async def _make_room(self) -> None:
+        await self.stores.sweep(lambda job: self.supervisor.live(job) is not None)
 
 
 async def _opened(run: web.AppRunner, listener: Listener, at_once: AtOnce) -> str:
