@@ -180,8 +180,8 @@ class Breakers:
         self._settings = settings
 
     def states(self) -> Mapping[str, Standing]:
-        """By account."""
-        return {account: breaker.standing for account, breaker in self._breakers.items()}
+        """By account; also for another thread."""
+        return {account: breaker.standing for account, breaker in tuple(self._breakers.items())}
 
     def told(self) -> Mapping[str, str]:
         """The same in plain words."""
