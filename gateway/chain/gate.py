@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,10 +20,17 @@ RETRY_AFTER_S = 5.0
 MOST = 2000
 
 
-def affordable() -> int:
-    """As many as leave every second file descriptor to the rest of the gateway."""
+def affordable(wanted: int = MOST) -> int:
+    """As many of them as leave every second file descriptor to the rest of the gateway."""
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MOST if allowed == resource.RLIM_INFINITY else min(MOST, allowed // 2)
+    return wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed // 2)
+
+
+def raise_limit() -> None:
+    """Allow this process all the file descriptors that it may allow itself."""
+    with suppress(OSError, ValueError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Crowding:
     @classmethod
     def of(cls, settings: ClientSettings) -> Crowding:
         exempt = Networks.of((*settings.trusted_proxies, *THIS_MACHINE))
-        return cls(settings.connections or affordable(), settings.per_address, exempt)
+        return cls(affordable(settings.connections or MOST), settings.per_address, exempt)
 
 
 class Crowd:

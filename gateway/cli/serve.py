@@ -15,6 +15,7 @@ import uvloop
 
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
+from gateway.chain.gate import raise_limit
 from gateway.cli import collector
 from gateway.cli.config import config_option, read_config
 from gateway.cli.reload import Reloader
@@ -43,6 +44,7 @@ def serve(path: Path | None, host: str | None, port: str | None, emulator: bool)
         verify_runtime()
     except RuntimeError as error:
         raise click.ClickException(str(error)) from None
+    raise_limit()
     options = {name: value for name, value in (("--host", host), ("--port", port)) if value is not None}
     emulate = emulator and not os.environ.get("BFL_API_KEY", "").strip()
     with LineWriter(sys.stderr.fileno()) as lines:

@@ -15,7 +15,7 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from gateway.chain import site as module
+from gateway.chain import lobby
 from gateway.chain.connection import Terms, listen, runner
 from gateway.chain.gate import Crowding
 from gateway.chain.site import EACH, AtOnce
@@ -165,12 +165,12 @@ def test_silence(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
 
 
 @LOOPS
-@pytest.mark.parametrize("leaving", [module.MOST_LEAVING, 0])
+@pytest.mark.parametrize("leaving", [lobby.MOST_LEAVING, 0])
 def test_a_refusal_is_read_whatever_was_sent(
     loop: Callable[[], asyncio.AbstractEventLoop], leaving: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not lost in a reset because the request was never read; small requests not even when too many are turned away."""
-    monkeypatch.setattr(module, "MOST_LEAVING", leaving)
+    monkeypatch.setattr(lobby, "MOST_LEAVING", leaving)
 
     async def scene() -> None:
         async with served(most=1) as (port, _):
