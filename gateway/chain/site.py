@@ -25,7 +25,7 @@ from gateway.chain.turns import Turns
 # The kernel shortens it to net.core.somaxconn, which is 4096 by default.
 BACKLOG = 4096
 # Each is a few tenths of a millisecond until its request stands in line.
-EACH = 4
+EACH = 16
 PEEKED = 1024
 # Out of descriptors: as long as this somebody else may give one back.
 PAUSE_S = 0.2

@@ -33,7 +33,7 @@ def runtime() -> Finding:
 
 
 def descriptors(limit: int, most: int) -> Finding:
-    """`limit` is the hard one, which `serve` takes; half of it is for clients' connections, of which `most` are wanted."""
+    """`limit` is the hard one, which `serve` takes; half of it is for clients, who want `most` connections."""
     if limit == resource.RLIM_INFINITY or limit // 2 >= most:
         told = "no limit" if limit == resource.RLIM_INFINITY else str(limit)
         return fine("descriptors", f"{told}, enough for {most} connections of clients")
