@@ -61,7 +61,7 @@ log = structlog.get_logger("gateway")
 
 SWEEP_EVERY_S = 15.0
 # Begun in one turn of the loop: a request is a few milliseconds of work, a poll a few tenths of one, and with both the
-# loop still turns some twenty times a second. Much fewer would cost: what comes together is written to the ledger together.
+# loop still turns some twenty times a second. Fewer would cost: what comes together is one transaction of the ledger.
 REQUESTS, POLLS = 8, 32
 # A loop that has not turned for so long is stuck, not busy.
 STUCK_S = 30.0
