@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -15,11 +16,13 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.chain.connection import runner
+from gateway.chain.connection import listen, runner
 from gateway.chain.doorman import Doorkeeping
-from gateway.chain.gate import Crowding, affordable
+from gateway.chain.loop_thread import LoopThread, Pulse
 from gateway.chain.order import chained
+from gateway.chain.site import AtOnce
 from gateway.chain.story import finish_headers
+from gateway.chain.turns import Turns
 from gateway.config.problem import ConfigError, Place, problem
 from gateway.config.schema import Config, Listener
 from gateway.config.snapshot import ceilings, fixed, snapshot
@@ -58,6 +61,11 @@ from gateway.upstream.session import Session
 log = structlog.get_logger("gateway")
 
 SWEEP_EVERY_S = 15.0
+# Begun in one turn of the loop: a request is a few milliseconds of work, a poll a few tenths of one, and with both the
+# loop still turns some twenty times a second. Fewer would cost: what comes together is one transaction of the ledger.
+REQUESTS, POLLS = 8, 32
+# A loop that has not turned for so long is stuck, not busy.
+STUCK_S = 30.0
 # What may stand before a path: OpenAI's spelling, and Azure's two.
 # https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
 BASE = "{base:v1|openai/v1}"
@@ -103,6 +111,7 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
+        self._requests, self._polls = Turns(REQUESTS), Turns(POLLS)
         self.breakers = Breakers(
             config.jobs.breaker, clock.now, watch=self._watch, opened=self._opened, shut=self._shut
         )
@@ -127,6 +136,7 @@ class Gateway:
                 doubt=self.accounts.doubt,
                 able=self.stores.able,
                 hints=self.hints,
+                turn=self._polls.wait,
             ),
             new_id=lambda: f"job_{new_id()}",
             owner=lambda: self.stores.owner,
@@ -146,11 +156,13 @@ class Gateway:
             new_id=new_id,
             prefix=config.route_prefix,
             chance=chance,
+            turns=self._requests,
         )
         self._paths(self.public)
         self._expect(self.snapshot)
         self.metrics.reloaded(good=True, wall_s=clock.wall())
-        self.admin = health.application(self.wrong, self._standing, self.metrics.registry)
+        self._pulse = Pulse(time.monotonic, STUCK_S)
+        self.admin = health.application(self.wrong, self._standing, self.metrics.registry, self._pulse.beats)
         self.admin.on_response_prepare.append(finish_headers)
         self.url = self.admin_url = ""
 
@@ -164,10 +176,18 @@ class Gateway:
                 await self._stack.enter_async_context(resource)
             self._stack.push_async_callback(self.queue.close)
             await self.supervisor.recover(self.snapshot.platforms)
+            # What operators read is so from the first moment on.
+            await self.supervisor.count()
+            await self._make_room()
             self._stack.push_async_callback(_stop, asyncio.create_task(self._sweep(), name="sweep"))
             self._stack.push_async_callback(_stop, asyncio.create_task(self.accounts.watch(), name="accounts"))
-            self.admin_url = await self._listen(self.admin, self.config.admin, lambda: Crowding(affordable()))
-            self.url = await self._listen(self.public, self.config.listen, lambda: self.door.crowding)
+            self._stack.push_async_callback(_stop, asyncio.create_task(self._pulse.beat(), name="pulse"))
+            apart = await self._stack.enter_async_context(LoopThread("admin"))
+            admin, public = runner(self.admin), runner(self.public, crowding=lambda: self.door.crowding)
+            self._stack.push_async_callback(lambda: apart.run(admin.cleanup()))
+            self.admin_url = await apart.run(_opened(admin, self.config.admin, lambda _said: None))
+            self._stack.push_async_callback(public.cleanup)
+            self.url = await _opened(public, self.config.listen, self._at_once)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -286,13 +306,11 @@ class Gateway:
             for method in methods.split():
                 resource.add_route(method, handler, expect_handler=leave_expect)
 
-    async def _listen(self, app: web.Application, listener: Listener, crowding: Callable[[], Crowding]) -> str:
-        run = runner(app, crowding=crowding)
-        await run.setup()
-        self._stack.push_async_callback(run.cleanup)
-        await web.TCPSite(run, listener.host, listener.port, backlog=1024).start()
-        host, port = run.addresses[0][:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    def _at_once(self, said: bytes) -> bytes | None:
+        """The answer to a new connection that need not wait in line, while there is one."""
+        if not (self._requests.crowded or self._polls.crowded):
+            return None
+        return health.raw(said, self.config.route_prefix)
 
     def _expect(self, snapshot: Snapshot) -> None:
         for name, platform in snapshot.platforms.items():
@@ -340,9 +358,20 @@ class Gateway:
             await self._clock.sleep(SWEEP_EVERY_S)
             try:
                 await self.supervisor.sweep()
-                await self.stores.sweep(lambda job: self.supervisor.live(job) is not None)
+                await self._make_room()
             except Exception:
                 log.exception("sweep failed")
+
+    async def _make_room(self) -> None:
+        await self.stores.sweep(lambda job: self.supervisor.live(job) is not None)
+
+
+async def _opened(run: web.AppRunner, listener: Listener, at_once: AtOnce) -> str:
+    """The URL that it listens on. Raises: OSError."""
+    await run.setup()
+    await listen(run, listener.host, listener.port, at_once)
+    host, port = run.addresses[0][:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _tasks(loop: asyncio.AbstractEventLoop) -> int:

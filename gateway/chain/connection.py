@@ -23,9 +23,10 @@ from aiohttp import web
 from aiohttp.http import HttpRequestParser
 from aiohttp.web_protocol import _ErrInfo
 
-from gateway.chain.gate import Crowd, Crowding, Gate, affordable
+from gateway.chain.gate import Crowd, Crowding, affordable, turned_away
 from gateway.chain.reading import LARGEST, SMALLEST, Reading
 from gateway.chain.refusal import Complaints, envelope, fault, plain
+from gateway.chain.site import AtOnce, Site
 from gateway.domain.errors import InternalError
 from gateway.handlers.keys import STORY
 
@@ -60,6 +61,15 @@ def runner(
 ) -> web.AppRunner:
     """The application on connections that keep to these terms; `crowding`, asked for each, is how many may be."""
     return _Runner(app, terms, crowding)
+
+
+async def listen(run: web.AppRunner, host: str | None, port: int, at_once: AtOnce = lambda _said: None) -> Site:
+    """Open what a `runner` listens on, after its `setup`; see `Site`. Raises: OSError."""
+    house = run.server
+    assert isinstance(house, _Server)
+    site = Site(run, house, host, port, at_once)
+    await site.start()
+    return site
 
 
 def verify_runtime() -> None:
@@ -105,16 +115,17 @@ class _Server(web.Server):
             made.request_handler, request_factory=made.request_factory, handler_cancellation=True, **options
         )
         self._terms, self.crowd = terms, crowd
+        self.silence_s, self.linger_s = terms.silence_s, terms.linger_s
         self.complaints = Complaints(asyncio.get_running_loop().time)
         self._buffer = memoryview(bytearray(LARGEST))
 
-    def __call__(self) -> web.RequestHandler:
-        """A protocol for `create_server`, which takes any."""
-        return cast(web.RequestHandler, Gate(self.crowd, self._let_in, self.complaints, self._terms.new_id))
-
-    def _let_in(self, peer: str | None) -> Reading:
+    def let_in(self, peer: str | None) -> asyncio.BaseProtocol:
+        """What takes a connection over; it has entered the crowd, and leaves it at its end."""
         connection = _Connection(self, self._terms, peer, loop=self._loop, **self._kwargs)
         return Reading(connection, self._buffer, self._connections.__len__)
+
+    def turned_away(self, why: str) -> bytes:
+        return turned_away(why, self._terms.new_id())
 
 
 class _Connection(web.RequestHandler):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
 from gateway.chain.address import NOWHERE, Networks, group, read_address
-from gateway.chain.refusal import Complaints, envelope
+from gateway.chain.refusal import envelope
 from gateway.chain.settings import ClientSettings
 from gateway.domain.errors import OutOfRoom
 
@@ -20,10 +20,17 @@ RETRY_AFTER_S = 5.0
 MOST = 2000
 
 
-def affordable() -> int:
-    """As many as leave every second file descriptor to the rest of the gateway."""
+def affordable(wanted: int = MOST) -> int:
+    """As many of them as leave every second file descriptor to the rest of the gateway."""
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MOST if allowed == resource.RLIM_INFINITY else min(MOST, allowed // 2)
+    return wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed // 2)
+
+
+def raise_limit() -> None:
+    """Allow this process all the file descriptors that it may allow itself."""
+    with suppress(OSError, ValueError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Crowding:
     @classmethod
     def of(cls, settings: ClientSettings) -> Crowding:
         exempt = Networks.of((*settings.trusted_proxies, *THIS_MACHINE))
-        return cls(settings.connections or affordable(), settings.per_address, exempt)
+        return cls(affordable(settings.connections or MOST), settings.per_address, exempt)
 
 
 class Crowd:
@@ -69,41 +76,13 @@ class Crowd:
             del self._present[place]
 
 
-class Gate(asyncio.Protocol):
-    """
-    A connection nobody has looked at yet. `let_in` makes the protocol that takes it over, told its peer's address.
-
-    https://docs.python.org/3/library/asyncio-protocol.html: the address is known from `connection_made` on, not before.
-    """
-
-    def __init__(
-        self,
-        crowd: Crowd,
-        let_in: Callable[[str | None], asyncio.BaseProtocol],
-        complaints: Complaints,
-        new_id: Callable[[], str],
-    ) -> None:
-        self._crowd, self._let_in, self._complaints, self._new_id = crowd, let_in, complaints, new_id
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        name = transport.get_extra_info("peername")
-        peer = str(name[0]) if isinstance(name, tuple) else None
-        if why := self._crowd.enter(peer):
-            self._complaints("connection from %s refused: %s", peer, why)
-            _turn_away(cast(asyncio.WriteTransport, transport), why, self._new_id())
-            return
-        inner = self._let_in(peer)
-        transport.set_protocol(inner)
-        inner.connection_made(transport)
-
-
-def _turn_away(transport: asyncio.WriteTransport, why: str, name: str) -> None:
+def turned_away(why: str, name: str) -> bytes:
+    """The whole answer to a connection that is one too many; `name` is its request id."""
     response = envelope(OutOfRoom(why, retry_after_s=RETRY_AFTER_S), name)
     head = "".join(f"{field}: {value}\r\n" for field, value in response.headers.items())
     body = cast(bytes, response.body)
-    transport.write(
+    return (
         f"HTTP/1.1 {response.status} {response.reason}\r\n{head}Content-Length: {len(body)}\r\n"
         "Connection: close\r\n\r\n".encode()
         + body
     )
-    transport.close()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from gateway.chain.admission import admission
 from gateway.chain.auth import auth
 from gateway.chain.clients import clients
 from gateway.chain.cors import allow_origin, cors
@@ -19,6 +20,7 @@ from gateway.chain.replays import Replays
 from gateway.chain.routing import routing
 from gateway.chain.signed import signed
 from gateway.chain.story import finish_headers, story
+from gateway.chain.turns import Turns
 from gateway.handlers.keys import Snapshot
 from gateway.jobs.refusals import Refusals
 from gateway.stores.contract import Limits
@@ -37,6 +39,7 @@ def chained(
     new_id: Callable[[], str],
     prefix: str = "",
     chance: Callable[[], float] = lambda: 0.0,
+    turns: Turns | None = None,
 ) -> web.Application:
     """
     An application without paths.
@@ -52,6 +55,7 @@ def chained(
         story(now, lambda: f"req_{new_id()}", snapshot),  # an id and a log line for everything, refused or not
         metrics(catalogue, now),  # outside `errors`, so that it sees the final status
         errors,  # inside of it faults are raised, outside there are only answers
+        admission(turns or Turns(1), now),  # before all that costs; whoever leaves meanwhile is told apart
         cors(lambda: door().doorman.origins),  # a preflight carries no key
         clients(lambda: door().clients),  # who is not served at all is not told whether its key is right
         auth(lambda: door().doorman, guesses, wall),  # before anything is read or chosen; tells who is counted

@@ -146,7 +146,8 @@ class ClientSettings(Settings):
         default=64, ge=1, description="Connections of one address; trusted proxies and this machine are exempt"
     )
     connections: Count | None = Field(
-        default=None, description="Connections in all; default 2000, or half of what the system's file limit leaves"
+        default=None,
+        description="Connections in all; default 2000, and never more than half of the file limit",
     )
 
 

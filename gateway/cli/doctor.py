@@ -59,7 +59,7 @@ async def diagnose(config: Config, clock: Clock = Clock()) -> list[Finding]:  # 
         machine.keys(config.auth, wall),
         machine.folder(config.state_dir),
         machine.disk(config.state_dir, config.memory.disk),
-        machine.descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.clients.connections or MOST),
+        machine.descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[1], config.clients.connections or MOST),
         *await listening,
         *(finding for each in await platforms for finding in each),
         *await webhooks,

@@ -15,11 +15,14 @@ import uvloop
 
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
+from gateway.chain.gate import raise_limit
+from gateway.cli import collector
 from gateway.cli.config import config_option, read_config
 from gateway.cli.reload import Reloader
 from gateway.config.load import resolve
 from gateway.config.schema import Config
 from gateway.config.watch import Watched
+from gateway.jobs.clock import Clock
 from gateway.telemetry import logs
 from gateway.telemetry.writer import LineWriter
 
@@ -41,6 +44,7 @@ def serve(path: Path | None, host: str | None, port: str | None, emulator: bool)
         verify_runtime()
     except RuntimeError as error:
         raise click.ClickException(str(error)) from None
+    raise_limit()
     options = {name: value for name, value in (("--host", host), ("--port", port)) if value is not None}
     emulate = emulator and not os.environ.get("BFL_API_KEY", "").strip()
     with LineWriter(sys.stderr.fileno()) as lines:
@@ -81,6 +85,9 @@ async def _run(path: Path | None, options: dict[str, str], lines: LineWriter) ->
         loop.add_signal_handler(signal.SIGHUP, reloader.soon, "SIGHUP")
         if file is not None:
             reloader.watch(file)
+        collector.settle()
+        collecting = asyncio.create_task(collector.collect(Clock()))
+        stack.callback(collecting.cancel)
         _greet(gateway)
         await stop.wait()
         loop.remove_signal_handler(signal.SIGHUP)

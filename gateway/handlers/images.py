@@ -83,7 +83,7 @@ class Images:
         if not relays and key is None and not is_resend(request):
             # A repetition may find its job, however things stand now.
             self._admit(request, candidates)
-        told.steps["admit"] = self.clock.now() - began
+        told.steps["admit"] = told.steps.get("admit", 0.0) + self.clock.now() - began
 
         started = self.clock.now()
         taken = await self.taker.take(request, self.purpose, candidates)

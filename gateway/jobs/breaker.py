@@ -296,18 +296,19 @@ class Breakers:
                     breaker.ease()
 
     def states(self) -> Mapping[tuple[str, str], Standing]:
-        """By account and model."""
-        return {pair: breaker.standing for pair, breaker in self._breakers.items()}
+        """By account and model; also for another thread."""
+        return {pair: breaker.standing for pair, breaker in tuple(self._breakers.items())}
 
     def told(self) -> Mapping[str, str]:
-        """The same in plain words, by account: what is not as it should be, or `closed`."""
-        found: dict[str, list[str]] = {name: [] for name in self._accounts}
-        for name, account in self._accounts.items():
+        """The same in plain words, by account: what is not as it should be, or `closed`; also for another thread."""
+        accounts = tuple(self._accounts.items())
+        found: dict[str, list[str]] = {name: [] for name, _ in accounts}
+        for name, account in accounts:
             if account.cause is not None:
                 found[name].append(f"shut: {account.why}")
         for (name, model), standing in self.states().items():
             if standing.state is not State.CLOSED or standing.faults:
-                found[name].append(f"{model}: {standing}" if model else str(standing))
+                found.setdefault(name, []).append(f"{model}: {standing}" if model else str(standing))
         return {name: "; ".join(words) or str(State.CLOSED.name.lower()) for name, words in found.items()}
 
 

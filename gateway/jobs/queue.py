@@ -218,15 +218,15 @@ class Queue:
         return None if lane is None else lane.line.before(submission)
 
     def places(self, account: str) -> Places:
-        """How the account's slots and its line stand."""
+        """How the account's slots and its line stand; also for another thread."""
         lane, now = self._lanes[account], self._clock.now()
-        over_age = len(lane.over_age) + sum(at <= now and name in lane.running for at, name in lane.ages)
+        over_age = len(lane.over_age) + sum(at <= now and name in lane.running for at, name in tuple(lane.ages))
         return Places(
             len(lane.running) + len(lane.over_age) - over_age,
             len(lane.unknown),
             over_age,
             len(lane.line),
-            now - min((lane.since[name] for name in lane.waiting), default=now),
+            now - min((lane.since.get(name, now) for name in tuple(lane.waiting)), default=now),
             lane.limits[ALL].expected(now),
             lane.ceiling,
             lane.limits[ALL].still_s(now),

@@ -165,6 +165,10 @@ class Supervisor:
         """Forget what has passed its time, and count what is open."""
         self._tools.hints.settle()
         await self._tools.ledger.prune(self._live.__contains__, self._retention_s)
+        await self.count()
+
+    async def count(self) -> None:
+        """Tell how many submissions are unknown or parked."""
         states = await self._tools.ledger.count()
         self._tools.metrics.jobs_unknown.set(states.get(State.UNKNOWN, 0))
         self._tools.metrics.jobs_parked.set(states.get(State.PARKED, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -26,12 +26,17 @@ log = structlog.get_logger("gateway.jobs")
 REFUSED = ("401", "402", "403")
 
 
+async def _at_once() -> None:
+    """Nobody else is in the way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """
     Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `present` finds the platform that
     stands now where one of an earlier configuration stood; `doubt` is told of an account that seems to be empty or
-    refused; `able` raises the reason why nothing new can be remembered.
+    refused; `able` raises the reason why nothing new can be remembered; `turn` is awaited before each poll, so that many
+    which are due at once do not hold the loop.
     """
 
     session: Session
@@ -50,6 +55,7 @@ class Tools:
     present: Callable[[Platform], Platform] = lambda platform: platform
     doubt: Callable[[str], None] = lambda _account: None
     able: Callable[[], None] = lambda: None
+    turn: Callable[[], Awaitable[object]] = _at_once
 
     def jitter(self, longest_s: float) -> float:
         """Between half of `longest_s` and all of it."""
@@ -57,6 +63,7 @@ class Tools:
 
     async def ask(self, platform: Platform, ticket: Ticket) -> Sent:
         """One question after a task."""
+        await self.turn()
         return await self.send(platform, platform.poll(ticket))
 
     async def send(self, platform: Platform, call: Call) -> Sent:

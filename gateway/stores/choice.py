@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+import structlog
 
 from gateway.stores.contract import Ledger, Results
 from gateway.stores.disk import DiskResults
@@ -12,13 +15,16 @@ from gateway.stores.keyring import Keyring
 from gateway.stores.ledger import MemoryLedger
 from gateway.stores.limits import MemoryLimits
 from gateway.stores.links import Links
+from gateway.stores.mounts import network_kind
 from gateway.stores.results import SpoolResults
 from gateway.stores.settings import ResultSettings
 from gateway.stores.spool import Spool, out_of_room
 from gateway.stores.sqlite.books import SqliteBooks
 from gateway.stores.sqlite.broken import unwritable
-from gateway.stores.sqlite.database import Database
+from gateway.stores.sqlite.database import RESULTS, Database
 from gateway.stores.sqlite.ledger import SqliteLedger
+
+log = structlog.get_logger("gateway.results")
 
 # Memory is dear: without a ledger on disk nothing is kept for longer.
 LONGEST_IN_MEMORY_S = 3600.0
@@ -124,17 +130,20 @@ class OnDisk:
     ) -> None:
         self.retention_s = settings.retention
         self._folder = folder
-        self._database = Database(folder, now, wall, took)
+        self._database = Database(folder, now, wall, took, self._make_room)
         links = Links(lambda: self.keyring.key(LINKS), wall)
         self.results: Results
         self.results = self._results = DiskResults(
-            folder / "results", spool, links, quota=settings.quota, full=self._database.full, held=held
+            folder / RESULTS, spool, links, quota=settings.quota, full=self._database.full, held=held
         )
         self.ledger: Ledger
         self.ledger = self._ledger = SqliteLedger(self._database, self._results.drop)
         self._books = SqliteBooks(self._database)
         self.limits = MemoryLimits(now, wall, self._books)
         self._pressed = False
+        self._keep: Callable[[str], bool] = lambda _job: False
+        self._making_room: asyncio.Task[None] | None = None
+        self._opened = False
 
     @property
     def owner(self) -> int:
@@ -153,17 +162,51 @@ class OnDisk:
             raise out_of_room(self.wrong)
 
     async def sweep(self, keep: Callable[[str], bool]) -> None:
+        self._keep = keep
         while self._results.over and await self._ledger.evict(keep):
             pass
         self._pressed = self._results.over > 0
+        await self._until_roomy()
+
+    def _make_room(self) -> None:
+        """The disk took something not."""
+        if self._opened and (self._making_room is None or self._making_room.done()):
+            self._making_room = asyncio.create_task(self._until_roomy(), name="room")
+
+    async def _until_roomy(self) -> None:
+        """
+        While the disk is full, drop delivered pictures, oldest first: the files at once, for the ledger may have to
+        wait for their room, and the rows when it can be written.
+        """
+        dropped = 0
+        while self._database.crowded():
+            with self._results.watched() as stored:
+                gone = list[str]()
+                for job, refs in await self._ledger.spare(self._keep):
+                    if not self._database.crowded():
+                        break
+                    self._results.drop(refs - stored)
+                    gone.append(job)
+            if not gone:
+                break
+            self._ledger.forget(gone)
+            dropped += len(gone)
+        if dropped:
+            log.warning("delivered pictures dropped for want of disk space", jobs=dropped)
 
     async def open(self) -> None:
         """Raises: OSError, LedgerUnusable among them, which says what to do."""
+        if (kind := network_kind(self._folder)) is not None:
+            log.warning("state_dir is on a network file system; it has to be a local one", type=kind)
         await self._database.open()
         self.keyring = Keyring.kept(self._folder)
         await self._ledger.open()
         self.limits.restore(*await self._books.read())
         await self._results.prepare(await self._ledger.refs())
+        self._opened = True
 
     async def close(self) -> None:
+        if self._making_room is not None:
+            self._making_room.cancel()
+            await asyncio.wait([self._making_room])
         await self._database.close()

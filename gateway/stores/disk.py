@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
 from pathlib import Path
 
 import structlog
@@ -79,6 +79,7 @@ class DiskResults:
         self._bytes = 0
         # Stored, and perhaps in no row yet.
         self._pinned = Counter[str]()
+        self._watching: list[set[str]] = []
 
     async def prepare(self, known: Set[str]) -> None:
         """Remove what a crash has left: halves, and pictures that no row names, being not among the `known`."""
@@ -91,6 +92,8 @@ class DiskResults:
         ref = f"{blob.digest}-{blob.pixels}-{blob.length}.{kind}"
         assert REF.fullmatch(ref), ref
         self._pinned[ref] += 1
+        for seen in self._watching:
+            seen.add(ref)
         try:
             new = await self._spool.in_thread(lambda: self._store(blob, self._folder / ref))
         except OSError as error:
@@ -103,6 +106,16 @@ class DiskResults:
         if new:
             self._count(blob.length)
         return ref
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[Set[str]]:
+        """What is stored meanwhile, by whomever, or was being stored when it began."""
+        seen = set(self._pinned)
+        self._watching.append(seen)
+        try:
+            yield seen
+        finally:
+            self._watching.remove(seen)
 
     def settled(self, ref: str) -> None:
         self._pinned[ref] -= 1

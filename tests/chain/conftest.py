@@ -10,10 +10,9 @@ from itertools import count
 from typing import Any
 
 import pytest
-from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.chain.connection import Terms, runner
+from gateway.chain.connection import Terms, listen, runner
 from gateway.chain.doorman import Doorkeeping
 from gateway.chain.order import chained
 from gateway.chain.settings import AuthSettings, ClientSettings, SignatureSettings
@@ -102,7 +101,7 @@ async def serve() -> AsyncIterator[Serve]:
             run = runner(app, Terms(linger_s=0.2, shutdown_s=0.1))
             await run.setup()
             stack.push_async_callback(run.cleanup)
-            await web.TCPSite(run, "127.0.0.1", 0).start()
+            await listen(run, "127.0.0.1", 0)
             return Stage(f"http://127.0.0.1:{run.addresses[0][1]}", catalogue, kept)
 
         yield start

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -146,3 +149,23 @@ def test_the_numbers_nobody_set() -> None:
     rules = Crowding.of(ClientSettings())
     assert (rules.per_address, rules.most) == (64, affordable())
     assert 0 < affordable() <= 2000
+
+
+@pytest.mark.parametrize(("asked", "most"), [(None, 50), (30, 30), (15_000, 50)])
+def test_never_more_than_there_are_descriptors_for(
+    asked: int | None, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is configured: without the other half nobody could be served."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (100, 1000))
+    assert Crowding.of(ClientSettings(connections=asked)).most == most
+
+
+def test_the_limit_is_raised_as_far_as_it_goes() -> None:
+    """In a process of its own, as it cannot be lowered and raised at will."""
+    program = (
+        "import resource; from gateway.chain.gate import raise_limit; "
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512)); raise_limit(); "
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(512, 512)"

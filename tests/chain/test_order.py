@@ -35,7 +35,19 @@ def test_the_order() -> None:
         new_id=lambda: "x",
     )
     names = [middleware.__name__ for middleware in app.middlewares]  # type: ignore[attr-defined]
-    assert names == ["story", "metrics", "errors", "cors", "clients", "auth", "signed", "rate", "moderation", "routing"]
+    assert names == [
+        "story",
+        "metrics",
+        "errors",
+        "admission",
+        "cors",
+        "clients",
+        "auth",
+        "signed",
+        "rate",
+        "moderation",
+        "routing",
+    ]
 
 
 async def test_a_refusal_never_reaches_the_handler(serve: Serve) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway.chain.connection import Terms, runner
+from gateway.chain.connection import Terms, listen, runner
 from gateway.handlers.body import leave_expect
 
 
@@ -24,10 +24,10 @@ async def receiving(serve: Callable[[web.Request], Awaitable[web.StreamResponse]
 
 
 @asynccontextmanager
-async def listening(run: web.ServerRunner | web.AppRunner) -> AsyncIterator[int]:
+async def listening(run: web.AppRunner) -> AsyncIterator[int]:
     """The port on which it listens meanwhile."""
     await run.setup()
-    await web.TCPSite(run, "127.0.0.1", 0).start()
+    await listen(run, "127.0.0.1", 0)
     try:
         yield run.addresses[0][1]
     finally:

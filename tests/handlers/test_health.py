@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import aiohttp
 import pytest
 
-from gateway.app import Gateway
+from gateway.app import STUCK_S, Gateway
 from gateway.emulator.server import Emulator
+from gateway.handlers.health import raw
 from tests.fakes.forms import edit_form
+from tests.fakes.raw import exchange
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 
@@ -48,6 +53,77 @@ async def test_ready_until_it_drains(bfl: Emulator, start_gateway: StartGateway,
         assert (answer.status, answer.headers["x-should-retry"]) == (503, "true")
         assert (await answer.json())["error"]["code"] == "shutting_down"
     assert bfl.counts.submits_seen == 0
+
+
+@pytest.mark.parametrize("prefix", ["", "/images"])
+async def test_alive_while_many_wait(start_gateway: StartGateway, prefix: str) -> None:
+    """A new connection's probe does not stand in their line, which is as long as before when it is answered."""
+    gateway = await start_gateway(route_prefix=prefix)
+    started = list[int]()
+
+    def begin() -> bool:
+        started.append(1)
+        return True
+
+    for _ in range(100_000):
+        gateway._requests.soon(begin)
+    heard = await exchange(gateway.url, f"GET {prefix}/healthz HTTP/1.1")
+    assert (heard.status, heard.rest, heard.headers["Connection"]) == (200, b'{"status":"ok"}', "close")
+    head = await exchange(gateway.url, f"HEAD {prefix}/healthz HTTP/1.1")
+    assert (head.status, head.rest, head.headers["Content-Length"]) == (200, b"", "15")
+    assert len(started) < 100_000
+    gateway._requests.finish()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_operators_are_answered_however_busy_the_loop_is(start_gateway: StartGateway, path: str) -> None:
+    """Here it stands still until they are."""
+    gateway = await start_gateway()
+
+    def ask() -> int:
+        with urllib.request.urlopen(gateway.admin_url + path, timeout=30) as answer:
+            return int(answer.status)
+
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(ask).result(60) == 200
+
+
+async def test_a_loop_that_hangs_is_told(start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:
+    """By whoever else is alive in the process: it has to be started again."""
+    gateway = await start_gateway()
+    gateway._pulse._last -= STUCK_S + 3600
+    with patch.object(gateway._pulse, "beat"):
+        async with client.get(f"{gateway.admin_url}/healthz") as answer:
+            told = (answer.status, await answer.json())
+    assert told == (503, {"status": "stuck"})
+
+
+ASKED = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        ASKED,
+        ASKED + b"Content-Length: 1\r\n\r\n",
+        ASKED + b"content-length: 1\r\n\r\n",
+        ASKED + b"Transfer-Encoding: chunked\r\n\r\n",
+        ASKED + b"\r\nGET / HTTP/1.1\r\n\r\n",
+        ASKED.replace(b"GET", b"POST") + b"\r\n",
+        ASKED.replace(b"GET", b"get") + b"\r\n",
+        ASKED.replace(b"1.1", b"2.0") + b"\r\n",
+        ASKED.replace(b"healthz", b"healthz/x") + b"\r\n",
+        ASKED + b"no colon\r\n\r\n",
+        ASKED + b" folded: x\r\n\r\n",
+    ],
+)
+def test_what_is_no_plain_probe_takes_the_ordinary_way(said: bytes) -> None:
+    """There it is parsed as everything else is."""
+    assert raw(said) is None
+    assert raw(ASKED + b"\r\n") is not None
+    assert raw(ASKED + b"\r\n", "/images") is None
 
 
 async def test_readiness_is_not_public(start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:

@@ -14,6 +14,7 @@ import aiohttp
 from gateway.chain.connection import verify_runtime
 from gateway.chain.settings import AuthSettings
 from gateway.cli.checks.finding import Finding, fine, problem, warning
+from gateway.stores.mounts import network_kind
 
 GIB = 2**30
 # A clock that is set while a program runs moves against the one that only counts.
@@ -32,7 +33,7 @@ def runtime() -> Finding:
 
 
 def descriptors(limit: int, most: int) -> Finding:
-    """`limit` as `getrlimit` tells it; half of it is for clients' connections, of which `most` are wanted."""
+    """`limit` is the hard one, which `serve` takes; half of it is for clients, who want `most` connections."""
     if limit == resource.RLIM_INFINITY or limit // 2 >= most:
         told = "no limit" if limit == resource.RLIM_INFINITY else str(limit)
         return fine("descriptors", f"{told}, enough for {most} connections of clients")
@@ -55,7 +56,14 @@ def folder(path: Path) -> Finding:
             f"no file can be made below {path}: {error.strerror}",
             "Give the gateway's user a folder of its own there, or set state_dir (GATEWAY_STATE_DIR)",
         )
-    return fine("state_dir", f"{path} is writable" if found == path else f"{path} can be made")
+    told = f"{path} is writable" if found == path else f"{path} can be made"
+    if (kind := network_kind(path)) is not None:
+        return warning(
+            "state_dir",
+            f"{told}, and is on a network file system ({kind})",
+            "Put state_dir on a local disk: the ledger's locks and its log do not hold over a network",
+        )
+    return fine("state_dir", told)
 
 
 def disk(path: Path, wanted: int) -> Finding | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,13 +15,16 @@ import apsw
 
 from gateway.stores.files import lock
 from gateway.stores.sqlite.broken import LedgerUnusable
-from gateway.stores.sqlite.reserve import Reserve
+from gateway.stores.sqlite.emergency import drop_delivered
+from gateway.stores.sqlite.reserve import RESERVE_BYTES, Reserve
 from gateway.stores.sqlite.schema import migrate
 from gateway.stores.sqlite.writer import DISK, Work, Writer
 
 T = TypeVar("T")
 
-NAME, LOCK, RESERVE = "ledger.sqlite3", "ledger.lock", "reserve"
+NAME, LOCK, RESERVE, RESULTS = "ledger.sqlite3", "ledger.lock", "reserve", "results"
+# With less than this left the disk is full: some pictures, and what the ledger writes meanwhile.
+ROOM_BYTES = 8 * 1024 * 1024
 # A damaged file has to be noticed before it is written to; a large one takes too long to read at each start.
 CHECKED_BYTES = 256 * 1024 * 1024
 BUSY_MS = 2000
@@ -51,13 +55,19 @@ class Database:
     Args:
         now: monotonic seconds.  wall: wall time in seconds.
         took: told how long each synced transaction took, in seconds, in another thread.
+        failed: told each time that the disk did not take something, in the loop.
     """
 
     def __init__(
-        self, folder: Path, now: Callable[[], float], wall: Callable[[], float], took: Callable[[float], object]
+        self,
+        folder: Path,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        took: Callable[[float], object],
+        failed: Callable[[], object] = lambda: None,
     ) -> None:
         self._folder, self.path = folder, folder / NAME
-        self._now, self._wall, self._took = now, wall, took
+        self._now, self._wall, self._took, self._failed = now, wall, took, failed
         self._lock: int | None = None
         self.owner = 0
         """This process's fencing number: higher than that of every one before it."""
@@ -66,8 +76,8 @@ class Database:
         """Raises: LedgerUnusable (an OSError), which says what to do."""
         # Stamps are wall time, but a clock that is set meanwhile must not make jobs older.
         self._anchor = self._wall() - self._now()
-        self._reserve = Reserve(self._folder / RESERVE)
-        self._writer = Writer(lambda: connect(self.path), self._reserve, self._took)
+        self._reserve = Reserve(self._folder / RESERVE, RESERVE_BYTES)
+        self._writer = Writer(lambda: connect(self.path), self._reserve, self._took, self._failed)
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="ledger-read")
         try:
             self.owner = await self._in_reader(self._prepare)
@@ -108,6 +118,11 @@ class Database:
         """See `Writer.full`."""
         self._writer.full(why)
 
+    def crowded(self) -> bool:
+        """Whether the disk has no room, beside what has to be set aside again."""
+        free = shutil.disk_usage(self._folder).free
+        return free < ROOM_BYTES + (RESERVE_BYTES if self.wrong is not None else 0)
+
     async def read(self, work: Callable[[apsw.Connection], T]) -> T:
         """What the work returns of what is written."""
         return await self._in_reader(lambda: work(self._reader))
@@ -122,16 +137,10 @@ class Database:
             raise LedgerUnusable(
                 f"another gateway works in {self._folder}: stop it, or give this one a state_dir of its own"
             )
+        self._check_not_emptied()
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         try:
-            self._reader = connect(self.path)
-            if self.path.stat().st_size < CHECKED_BYTES:
-                found = self._reader.pragma("quick_check")
-                if found != "ok":
-                    raise LedgerUnusable(f"{self.path} is damaged ({found}): {RESCUE}")
-            migrate(self._reader)
-            self._reserve.fill()
-            return int(self._reader.execute("UPDATE owner SET epoch = epoch + 1 RETURNING epoch").get)
+            owner = self._begin_or_make_room()
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise LedgerUnusable(f"{self.path} is damaged ({error}): {RESCUE}") from error
         except LedgerUnusable:
@@ -140,11 +149,49 @@ class Database:
             raise LedgerUnusable(
                 f"{self._folder} cannot be written ({error}): make room or change state_dir"
             ) from error
+        try:
+            self._reserve.fill()
+        except OSError as error:
+            # What was paid for is finished all the same.
+            self._writer.full(str(error))
+        return owner
+
+    def _check_not_emptied(self) -> None:
+        # One that is not there was moved away on purpose, as `RESCUE` says.
+        if not self.path.exists() or self.path.stat().st_size:
+            return
+        pictures = self._folder / RESULTS
+        if pictures.is_dir() and (stored := sum(1 for _ in pictures.iterdir())):
+            raise LedgerUnusable(
+                f"{self.path} is empty, and {stored} pictures in {pictures} belong to jobs that it remembered: restore "
+                "it from a backup, or remove it and lose the pictures with what it knew of paid jobs"
+            )
+
+    def _begin_or_make_room(self) -> int:
+        try:
+            return self._begin()
+        except DISK:
+            if not self.crowded():
+                raise
+        if hasattr(self, "_reader"):
+            self._reader.close()
+        self._reserve.free()
+        drop_delivered(self.path, self._folder / RESULTS, lambda: not self.crowded())
+        return self._begin()
+
+    def _begin(self) -> int:
+        """This process's fencing number."""
+        self._reader = connect(self.path)
+        if self.path.stat().st_size < CHECKED_BYTES:
+            found = self._reader.pragma("quick_check")
+            if found != "ok":
+                raise LedgerUnusable(f"{self.path} is damaged ({found}): {RESCUE}")
+        migrate(self._reader)
+        return int(self._reader.execute("UPDATE owner SET epoch = epoch + 1 RETURNING epoch").get)
 
     def _shut(self) -> None:
         if hasattr(self, "_reader"):
             self._reader.close()
-            self._reserve.free()
         if self._lock is not None:
             os.close(self._lock)
 

@@ -29,6 +29,15 @@ from gateway.stores.sqlite.schema import NOTABLE
 FOUND = f"SELECT {JOB}, {ROW} FROM jobs JOIN submissions ON submissions.job = jobs.id"
 # The same request has hardly been sent more often than this within a day; the newest are what counts.
 NEWEST = 64
+DELIVERED = (
+    "SELECT job FROM submissions JOIN jobs ON jobs.id = job GROUP BY job "
+    "HAVING min(state) = 'delivered' AND max(state) = 'delivered' ORDER BY created LIMIT {}"
+)
+# A job's pictures that no other job names which still has to deliver it.
+REFS = (
+    "SELECT ref FROM submissions AS its WHERE job = ? AND ref IS NOT NULL AND NOT EXISTS "
+    "(SELECT 1 FROM submissions AS other WHERE other.ref = its.ref AND other.state <> 'delivered')"
+)
 # Forgotten in one transaction, so that none holds up the writes, nor the removal of the files the loop.
 PRUNED = 32
 
@@ -45,6 +54,8 @@ class SqliteLedger:
         # Delivered and not written yet: a look-up must not hand them out once more.
         self._delivered: set[str] = set()
         self._places = Places()
+        # About to be forgotten, and not written yet.
+        self._leaving: set[str] = set()
 
     async def open(self) -> None:
         """Learn where jobs may be found. Before anything else is asked."""
@@ -161,12 +172,24 @@ class SqliteLedger:
 
     async def evict(self, keep: Callable[[str], bool]) -> bool:
         """Forget some jobs that were delivered, oldest first. False when there are none."""
-        sql = (
-            "SELECT job FROM submissions JOIN jobs ON jobs.id = job GROUP BY job "
-            f"HAVING min(state) = 'delivered' AND max(state) = 'delivered' ORDER BY created LIMIT {PRUNED}"
+        return await self._forget(await self._rows(DELIVERED.format(PRUNED)), keep)
+
+    async def spare(self, keep: Callable[[str], bool]) -> list[tuple[str, Set[str]]]:
+        """The same for a disk that takes nothing: jobs to `forget`, with the pictures that no job to deliver names."""
+
+        def work(db: apsw.Connection) -> list[tuple[str, Set[str]]]:
+            jobs = [str(job) for (job,) in db.execute(DELIVERED.format(PRUNED + len(self._leaving)))]
+            return [(job, {str(ref) for (ref,) in db.execute(REFS, (job,))}) for job in jobs]
+
+        return [(job, refs) for job, refs in await self._db.read(work) if job not in self._leaving and not keep(job)]
+
+    def forget(self, jobs: Collection[str]) -> None:
+        """As soon as it can be written."""
+        self._leaving |= set(jobs)
+        self._db.later(
+            lambda db: db.executemany("DELETE FROM jobs WHERE id = ?", [(job,) for job in jobs]),
+            lambda: self._leaving.difference_update(jobs),
         )
-        found = await self._rows(sql)
-        return await self._forget(found, keep)
 
     async def _forget(self, jobs: Iterable[tuple[str]], keep: Callable[[str], bool]) -> bool:
         gone = [job for (job,) in jobs if not keep(job)]

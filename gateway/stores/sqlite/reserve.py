@@ -13,7 +13,7 @@ RESERVE_BYTES = 64 * 1024 * 1024
 class Reserve:
     """A file of `length` bytes at `path`, given up at the first sign of trouble. Every method blocks."""
 
-    def __init__(self, path: Path, length: int = RESERVE_BYTES) -> None:
+    def __init__(self, path: Path, length: int) -> None:
         self._path, self._length = path, length
 
     def fill(self) -> None:

@@ -54,12 +54,17 @@ class Writer:
         connect: opens the file; called in the thread, again after each failure.
         reserve: given up when the disk fails, and filled again before anything new is taken.
         took: told how long each synced transaction took, in seconds, in the thread.
+        failed: told each time that the disk did not take something, in the loop.
     """
 
     def __init__(
-        self, connect: Callable[[], apsw.Connection], reserve: Reserve, took: Callable[[float], object]
+        self,
+        connect: Callable[[], apsw.Connection],
+        reserve: Reserve,
+        took: Callable[[float], object],
+        failed: Callable[[], object] = lambda: None,
     ) -> None:
-        self._connect, self._reserve, self._took = connect, reserve, took
+        self._connect, self._reserve, self._took, self._failed = connect, reserve, took, failed
         self._queue = queue.SimpleQueue[_Write | None]()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -200,6 +205,8 @@ class Writer:
             log.error("ledger not writable", detail=why)
         self.wrong = why
         self._reserve.free()
+        with contextlib.suppress(RuntimeError):  # the loop is gone
+            self._loop.call_soon_threadsafe(self._failed)
 
     def _reconnect(self) -> None:
         """What has failed once may fail for ever on the same descriptor."""

@@ -43,11 +43,19 @@ def test_descriptors(limit: int, mark: Mark) -> None:
     assert mark is Mark.FINE or (f"{limit // 2} connections" in found.text and "8000" in found.advice)
 
 
-def test_a_folder(tmp_path: Path) -> None:
+def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There already, or still to be made; nothing is left in it."""
+    monkeypatch.setattr(machine, "network_kind", lambda _path: None)
     assert machine.folder(tmp_path) == fine("state_dir", f"{tmp_path} is writable")
     assert machine.folder(tmp_path / "a/b") == fine("state_dir", f"{tmp_path / 'a/b'} can be made")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_on_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be written to, and will not do."""
+    monkeypatch.setattr(machine, "network_kind", lambda _path: "nfs4")
+    found = machine.folder(tmp_path)
+    assert found.mark is Mark.WARNING and "nfs4" in found.text and "local disk" in found.advice
 
 
 def test_a_folder_below_a_file(tmp_path: Path) -> None:
