@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NoReturn, Protocol
 
 from gateway.domain.errors import ImageTooLarge, InvalidField, InvalidImage, InvalidType, TooLarge, UnsupportedImage
-from gateway.domain.size import Pixels
 from gateway.handlers.multipart import Part
 from gateway.imaging.formats import HEAD_BYTES, foreign
 from gateway.imaging.probe import NotAnImage, Prober
@@ -102,7 +101,7 @@ class PicturePart:
         except NotAnImage as fault:
             self._refuse(fault)
         self._measure()
-        return await self._writer.finish(found.media_type, Pixels(found.width, found.height))
+        return await self._writer.finish(found.media_type, found.pixels, found.orientation)
 
     def discard(self) -> None:
         self._writer.discard()

@@ -6,7 +6,6 @@ import asyncio
 
 from gateway.domain.errors import InternalError
 from gateway.domain.rework import Rework
-from gateway.domain.size import Pixels
 from gateway.imaging.probe import NotAnImage, Prober
 from gateway.imaging.workers import Imaging
 from gateway.platforms.contract import Plan
@@ -50,7 +49,7 @@ async def _make(work: Rework, made: dict[Rework, SpooledBlob], imaging: Imaging,
     try:
         await imaging.make(work, take)
         found = prober.finish()
-        made[work] = await writer.finish(found.media_type, Pixels(found.width, found.height))
+        made[work] = await writer.finish(found.media_type, found.pixels, found.orientation)
     except BaseException as error:
         writer.discard()
         if isinstance(error, NotAnImage):

@@ -7,6 +7,7 @@ https://pillow.readthedocs.io/en/stable/reference/Image.html
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 # All that Pillow would otherwise import at the first picture of a kind. MPO is what it calls a JPEG with more pictures
 # behind the first, as telephones make them.
@@ -30,8 +31,7 @@ PNG_LEVEL = 1
 _DEPTH_AT = 24
 # https://www.color.org/specification/ICC.1-2022-05.pdf 7.2: the colour space that the profile describes.
 _ICC_SPACE = slice(16, 20)
-# https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf 4.6.4
-_ORIENTATION = 0x0112
+# What undoes an EXIF orientation. https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf 4.6.4
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -41,6 +41,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = tuple(turn for number, turn in _TURNS.items() if number > 4)
 
 
 class Unusable(Exception):
@@ -66,12 +67,32 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         if image.size != (found.width, found.height):
             raise Unusable(Fault.IMAGE, "its header contradicts itself")
         depth = file.getbuffer()[_DEPTH_AT] if found.media_type == PNG else 8
+        # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
+        place = _Place(order.pixels, _TURNS.get(order.orientation or found.orientation))
         if order.mask:
-            return _saved(_mask(image, depth, order), "PNG", compress_level=PNG_LEVEL)
-        return _picture(image, found, depth, order)
+            return _saved(_mask(image, depth, place), "PNG", compress_level=PNG_LEVEL)
+        return _picture(image, found, depth, order, place)
 
 
-def _mask(image: Image.Image, depth: int, order: Order) -> Image.Image:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How the stored pixels come to lie: scaled to a size as it is seen, or None; and turned."""
+
+    pixels: tuple[int, int] | None
+    turn: Image.Transpose | None
+
+    @property
+    def stored(self) -> tuple[int, int] | None:
+        """The size before the turn."""
+        return self.pixels[::-1] if self.pixels and self.turn in _SIDEWAYS else self.pixels
+
+    def put(self, image: Image.Image, how: Image.Resampling) -> Image.Image:
+        if self.stored is not None:
+            image = image.resize(self.stored, how)
+        return image if self.turn is None else image.transpose(self.turn)
+
+
+def _mask(image: Image.Image, depth: int, place: _Place) -> Image.Image:
     """Grey: white where the picture is transparent, black where it is opaque."""
     if not image.has_transparency_data:
         raise Unusable(Fault.MASK, "it has no alpha channel")
@@ -79,45 +100,23 @@ def _mask(image: Image.Image, depth: int, order: Order) -> Image.Image:
     if alpha.getextrema() == (255, 255):
         raise Unusable(Fault.MASK, "it is opaque everywhere")
     # Bilinear: a sharper filter rings beside an edge, which would be a seam in the edited picture.
-    return _scaled(ImageChops.invert(alpha), order, Image.Resampling.BILINEAR)
+    return place.put(ImageChops.invert(alpha), Image.Resampling.BILINEAR)
 
 
-def _picture(image: Image.Image, found: Probe, depth: int, order: Order) -> memoryview:
-    # A picture that loses its alpha has a mask beside it, which knows nothing of turns.
-    turn = _turn(image) if order.pixels and not order.flatten else None
-    if order.pixels:
+def _picture(image: Image.Image, found: Probe, depth: int, order: Order, place: _Place) -> memoryview:
+    if place.stored:
         # A JPEG is decoded at the half, quarter or eighth that still suffices, which saves most of time and memory.
-        image.draft(None, order.pixels)
+        image.draft(None, place.stored)
     profile = image.info.get("icc_profile")
     if image.mode not in ("RGB", "RGBA", "P", "PA") or not profile or profile[_ICC_SPACE] != b"RGB ":
         profile = None  # there is none, or it describes other channels than the result has
     plain = rgba(image, depth) if image.has_transparency_data and not order.flatten else rgb(image)
-    made = _scaled(plain, order, Image.Resampling.LANCZOS, turn)
+    made = place.put(plain, Image.Resampling.LANCZOS)
     if found.media_type != JPEG or not order.pixels:
         png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile)
         if len(png) <= MOST_PNG_BYTES:
             return png
     return _saved(rgb(made), "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - Pillow raises many kinds on broken EXIF, which spoils no pixel
-        return None
-
-
-def _scaled(
-    image: Image.Image, order: Order, how: Image.Resampling, turn: Image.Transpose | None = None
-) -> Image.Image:
-    """
-    Scaled, then upright. The size counts as the source's own does, before it is turned: whoever asks for it has seen
-    nothing but the header.
-    """
-    if order.pixels is None:
-        return image
-    made = image.resize(order.pixels, how)
-    return made if turn is None else made.transpose(turn)
 
 
 def _saved(image: Image.Image, form: str, **options: object) -> memoryview:

@@ -16,6 +16,7 @@ _STRETCH = {2: 85, 4: 17}
 
 def rgb(image: Image.Image) -> Image.Image:
     """The colours as they are, also those under transparent pixels."""
+    image.load()  # before its info goes, which says how to
     high = _bytes(image)[0] if image.mode.startswith("I;16") else image
     made = high if high.mode == "RGB" else high.convert("RGB")
     made.info = {}  # else the transparent colour of a palette would be written again

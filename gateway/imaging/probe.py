@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from gateway.domain.size import Pixels
 from gateway.imaging.exif import UPRIGHT
 from gateway.imaging.formats import HEAD_BYTES, JPEG, PNG, WEBP, foreign, sniff
 from gateway.imaging.headers import (
@@ -44,6 +45,11 @@ class Probe:
     width: int
     height: int
     orientation: int = UPRIGHT
+
+    @property
+    def pixels(self) -> Pixels:
+        """The size that viewers show."""
+        return Pixels(self.width, self.height).turned(self.orientation)
 
 
 _WALKS: dict[str, tuple[Callable[[], Walk], str]] = {

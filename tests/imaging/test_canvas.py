@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from gateway.imaging import canvas
 from gateway.imaging.canvas import Unusable, rework
 from gateway.imaging.frames import Fault, Order
 from gateway.imaging.probe import Prober
-from tests.fakes.png_file import GREY, GREY_ALPHA, PALETTE, RGB, chunk, png_file
+from tests.fakes.png_file import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, SAMPLES, chunk, png_file, scanlines
 
 MOST = 1_000_000
 # What Pillow warns of is meant here; a worker is told not to warn.
@@ -112,6 +113,36 @@ def test_an_interlaced_mask_is_read() -> None:
     """Adam7: of a picture of two pixels, the first and the sixth pass have one each."""
     data = png_file((2, 1), 8, GREY_ALPHA, b"\0\x07\0" + b"\0\x07\xff", interlaced=True)
     assert values(made(data, MASK)) == [255, 0]
+
+
+KINDS = [
+    *((GREY, depth) for depth in (1, 2, 4, 8, 16)),
+    *((PALETTE, depth) for depth in (1, 2, 4, 8)),
+    *((kind, depth) for kind in (RGB, GREY_ALPHA, RGBA) for depth in (8, 16)),
+]
+
+
+@pytest.mark.parametrize(("colour", "depth"), KINDS)
+@pytest.mark.parametrize("size", [(13, 11), (1, 1), (3, 5)])
+@pytest.mark.parametrize("order", [FLATTEN, scale(7, 5), MASK, scale(7, 5, mask=True)])
+def test_interlacing_changes_nothing(colour: int, depth: int, size: tuple[int, int], order: Order) -> None:
+    """Adam7 is another order of the same pixels, in every mode and depth."""
+    dice, bits = random.Random(depth), depth * SAMPLES[colour]
+    pixels = [dice.getrandbits(bits) for _ in range(size[0] * size[1])]
+    extra = [chunk(b"PLTE", dice.randbytes(3 << depth))] if colour == PALETTE else []
+    if order.mask and colour not in (GREY_ALPHA, RGBA):
+        extra.append(chunk(b"tRNS", bytes(1 << depth) if colour == PALETTE else key(pixels[0], colour, depth)))
+    plain, woven = (
+        png_file(size, depth, colour, scanlines(size, bits, pixels, interlaced=woven), *extra, interlaced=woven)
+        for woven in (False, True)
+    )
+    assert values(made(woven, order)) == values(made(plain, order))
+
+
+def key(pixel: int, colour: int, depth: int) -> bytes:
+    """A pixel of grey or RGB as tRNS has it."""
+    parts = [pixel >> depth * place & (1 << depth) - 1 for place in reversed(range(SAMPLES[colour]))]
+    return struct.pack(f">{len(parts)}H", *parts)
 
 
 def test_a_webp_can_be_a_mask() -> None:
@@ -222,51 +253,78 @@ def test_a_flattened_picture_may_be_scaled_too() -> None:
 CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
 
+# Pillow's numbers of the turns that lead from what is seen to what is stored.
+BACK = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+
+
 def turned(orientation: int) -> Image.Image:
     """As a camera stores what stands upright as red, green above blue, white: with a tag that says how to turn it."""
     upright = Image.new("RGB", (64, 32))
     for index, colour in enumerate(CORNERS.values()):
         left, top = 32 * (index % 2), 16 * (index // 2)
         upright.paste(colour, (left, top, left + 32, top + 16))
-    back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's numbers of the turns that undo the tag's
-    return upright.transpose(Image.Transpose(back[orientation])) if orientation in back else upright
+    return laid(upright, orientation)
+
+
+def laid(upright: Image.Image, orientation: int) -> Image.Image:
+    """As it is stored under this orientation."""
+    return upright.transpose(Image.Transpose(BACK[orientation])) if orientation in BACK else upright
+
+
+ORDERS = [FLATTEN, scale(32, 16), scale(32, 16, flatten=True)]
+
+
+def exif(orientation: int) -> Image.Exif:
+    made = Image.Exif()
+    made[0x0112] = orientation
+    return made
+
+
+def stands_upright(image: Image.Image) -> bool:
+    far = image.width // 4, image.height // 4
+    places = [(x, y) for y in (far[1], 3 * far[1]) for x in (far[0], 3 * far[0])]
+    found = [image.convert("RGB").getpixel(place) for place in places]
+    return image.width == 2 * image.height and all(
+        abs(have - want) < 40
+        for pixel, colour in zip(found, CORNERS.values(), strict=True)
+        for have, want in zip(pixel, colour, strict=True)  # type: ignore[arg-type]  # RGB has three
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_scaled_picture_stands_upright(orientation: int, form: str) -> None:
-    """Its size counts as it is stored, so nothing is squeezed; then it is turned as its EXIF says."""
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = turned(orientation)
-    data = encoded(stored, form, exif=exif)
-    result = made(data, scale(stored.width // 2, stored.height // 2))
-    assert result.size == (32, 16)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_reworked_picture_stands_upright(orientation: int, form: str, order: Order) -> None:
+    """Whatever is done with it; its size counts as it is seen, and nobody turns it once more."""
+    result = made(encoded(turned(orientation), form, exif=exif(orientation)), order)
+    assert result.size == (order.pixels or (64, 32))
     assert 0x0112 not in result.getexif()
-    for (x, y), colour in zip(((8, 4), (24, 4), (8, 12), (24, 12)), CORNERS.values(), strict=True):
-        pixel = result.getpixel((x, y))
-        assert isinstance(pixel, tuple)
-        assert all(abs(have - want) < 40 for have, want in zip(pixel, colour, strict=True))
+    assert stands_upright(result)
 
 
-def test_what_is_not_scaled_lies_as_it_is_stored() -> None:
-    """So that a mask of the stored size fits the flattened picture."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    stored = turned(6)
-    assert values(made(encoded(stored, exif=exif), FLATTEN)) == values(stored)
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [None, (32, 16)])
+def test_a_mask_lies_as_it_is_seen(orientation: int, size: tuple[int, int] | None) -> None:
+    """By its own EXIF, or by its picture's, over whose stored pixels it was painted."""
+    upright = Image.new("RGBA", (64, 32), (0, 0, 0, 255))
+    upright.paste((0, 0, 0, 0), (0, 0, 32, 16))
+    want = made(encoded(upright), Order(True, False, size))
+    stored = laid(upright, orientation)
+    assert values(made(encoded(stored, exif=exif(orientation)), Order(True, False, size))) == values(want)
+    assert values(made(encoded(stored, exif=exif(3)), Order(True, False, size, orientation))) == values(want)
 
 
-def test_a_picture_and_its_mask_stay_one_above_the_other() -> None:
-    """Scaled both, neither is turned: a mask drawn over the stored pixels has no orientation of its own."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    stored = turned(6)
-    half = stored.width // 2, stored.height // 2
-    flat = made(encoded(stored, exif=exif), scale(*half, flatten=True))
-    mask = made(encoded(stored.convert("LA").point(lambda value: value // 2), exif=exif), scale(*half, mask=True))
-    assert flat.size == mask.size == half
-    assert values(flat) == values(made(encoded(stored), scale(*half)))
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_only_exif_turns(orientation: int) -> None:
+    """XMP may still say how an upright picture once lay: `sharp` keeps it, and no viewer looks there."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    for form in ("JPEG", "WEBP"):
+        options: dict[str, Any] = {"exif": exif(6)} if orientation == 6 else {}
+        data = encoded(turned(orientation), form, xmp=xmp, **options)
+        assert all(stands_upright(made(data, order)) for order in ORDERS)
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    assert all(stands_upright(made(encoded(turned(1), pnginfo=text), order)) for order in ORDERS)
 
 
 def test_broken_exif_spoils_nothing() -> None:

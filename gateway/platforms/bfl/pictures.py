@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 
 from gateway.domain.blob import Blob, Link
@@ -17,6 +17,7 @@ from gateway.wire.body import Base64, JsonValue
 
 # A reworked picture may come back as PNG: four bytes for each pixel at worst, when nothing can be compressed.
 WORST_BYTES = 4
+UPRIGHT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ def prepare(edit: Edit, model: Flux, oversize: OversizePolicy) -> Pictures:
     else:
         found.fields.update((_name(model, position), body) for position, body in enumerate(bodies))
     told = [f"downscaled to {' and '.join(map(str, scaled))}"] if scaled else []
+    if any(work.source.orientation != UPRIGHT for work in found.needs):
+        told.append("turned upright")
     if edit.mask is not None:
         told.append("without alpha")
         _mask(edit, found, scaled[0] if scaled else None)
@@ -129,9 +132,12 @@ def _mask(edit: Edit, found: Pictures, size: Pixels | None) -> None:
     assert not isinstance(image, Link)
     assert mask is not None
     assert not isinstance(mask, Link)
+    work, told = Rework(mask, mask=True, pixels=size), "white on black"
     if mask.pixels != image.pixels:
-        raise InvalidMask("Invalid mask image format - mask size does not match image size", param="mask")
-    work = Rework(mask, mask=True, pixels=size)
+        # Painted over the picture as it is stored, by a program that knows nothing of orientation.
+        if mask.pixels.turned(mask.orientation) != image.pixels.turned(image.orientation):
+            raise InvalidMask("Invalid mask image format - mask size does not match image size", param="mask")
+        work, told = replace(work, orientation=image.orientation), f"{told}; turned as the image is"
     found.needs.append(work)
     found.fields["mask"], found.names["mask"] = Base64(work), "mask"
-    found.notes.append(Note("mask", Fate.CONVERTED, "white on black"))
+    found.notes.append(Note("mask", Fate.CONVERTED, told))

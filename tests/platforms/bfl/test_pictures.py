@@ -125,6 +125,33 @@ def test_a_mask_of_another_size(size: tuple[int, int]) -> None:
     assert refused.text == "Invalid mask image format - mask size does not match image size"
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_has_the_size_that_is_seen(orientation: int) -> None:
+    """Of a telephone's picture, as every editor shows it; one of the stored size is turned along where that differs."""
+    image = MemoryBlob(b"a", pixels=Pixels(480, 640), orientation=orientation)
+    seen, stored = picture(480, 640, b"mask"), picture(640, 480, b"mask")
+    upright = "" if orientation == 1 else "turned upright; "
+    made = plan(image, mask=seen)
+    assert made.needs == (Rework(image, flatten=True), Rework(seen, mask=True))
+    assert header(made.notes) == f"mask=converted(white on black), image=converted({upright}without alpha)"
+    if orientation < 5:
+        assert refusal(image, mask=stored).param == "mask"
+        return
+    made = plan(image, mask=stored)
+    assert made.needs == (Rework(image, flatten=True), Rework(stored, mask=True, orientation=orientation))
+    assert "mask=converted(white on black; turned as the image is)" in header(made.notes)
+
+
+def test_a_mask_with_an_orientation_of_its_own() -> None:
+    """It is seen by that; where only what is stored fits, by the picture's."""
+    alike = MemoryBlob(b"mask", pixels=Pixels(640, 480), orientation=6)
+    assert plan(A, mask=alike).needs[1] == Rework(alike, mask=True)
+    lying = MemoryBlob(b"mask", pixels=Pixels(480, 640), orientation=6)
+    assert plan(A, mask=lying).needs[1] == Rework(lying, mask=True, orientation=1)
+    other = MemoryBlob(b"mask", pixels=Pixels(480, 640), orientation=3)
+    assert refusal(A, mask=other).param == "mask"
+
+
 @pytest.mark.parametrize(
     ("image", "mask", "param"), [(LINK, MASK, "image"), (A, LINK, "mask"), (LINK, LINK, "image"), (LINK, None, "image")]
 )
