@@ -13,10 +13,11 @@ from dataclasses import dataclass
 # behind the first, as telephones make them.
 from PIL import Image, ImageChops, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from gateway.imaging.channels import rgb, rgba
+from gateway.imaging.channels import RGB, Samples, rgb, rgba
 from gateway.imaging.formats import JPEG, PNG
 from gateway.imaging.frames import Fault, Order
 from gateway.imaging.probe import Probe
+from gateway.imaging.profiles import png_colours, space
 
 PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -27,10 +28,12 @@ JPEG_QUALITY = 92
 # A fraction of the default level's time for a few more bytes; the picture lives for seconds.
 PNG_LEVEL = 1
 
-# https://www.w3.org/TR/png-3/#11IHDR: the bit depth stands behind width and height.
-_DEPTH_AT = 24
-# https://www.color.org/specification/ICC.1-2022-05.pdf 7.2: the colour space that the profile describes.
-_ICC_SPACE = slice(16, 20)
+# What is nowhere clearer than this leaves nothing to be edited, whether by intent or by a slip of some brush or codec;
+# the edit would be paid all the same.
+OPAQUE, LEAST_ALPHA = 255, 128
+
+# https://www.w3.org/TR/png-3/#11IHDR: the bit depth stands behind width and height, the colour type behind it.
+_DEPTH_AT, _GREY = 24, (0, 4)
 # What undoes an EXIF orientation. https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf 4.6.4
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,12 +69,14 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         # Two readers of one file who disagree about its size: somebody wants the first to be believed.
         if image.size != (found.width, found.height):
             raise Unusable(Fault.IMAGE, "its header contradicts itself")
-        depth = file.getbuffer()[_DEPTH_AT] if found.media_type == PNG else 8
+        data, stored = file.getbuffer(), Samples(8, grey=image.mode == "L")
+        if found.media_type == PNG:
+            stored = Samples(data[_DEPTH_AT], grey=data[_DEPTH_AT + 1] in _GREY)
         # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
         place = _Place(order.pixels, _TURNS.get(order.orientation or found.orientation))
         if order.mask:
-            return _saved(_mask(image, depth, place), "PNG", compress_level=PNG_LEVEL)
-        return _picture(image, found, depth, order, place)
+            return _saved(_mask(image, stored, place), "PNG", compress_level=PNG_LEVEL)
+        return _picture(image, data, found, stored, order, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +97,37 @@ class _Place:
         return image if self.turn is None else image.transpose(self.turn)
 
 
-def _mask(image: Image.Image, depth: int, place: _Place) -> Image.Image:
+def _mask(image: Image.Image, stored: Samples, place: _Place) -> Image.Image:
     """Grey: white where the picture is transparent, black where it is opaque."""
     if not image.has_transparency_data:
         raise Unusable(Fault.MASK, "it has no alpha channel")
-    alpha = rgba(image, depth).getchannel("A")
-    if alpha.getextrema() == (255, 255):
-        raise Unusable(Fault.MASK, "it is opaque everywhere")
+    alpha = rgba(image, stored).getchannel("A")
+    least = next(value for value, count in enumerate(alpha.histogram()) if count)
+    if least >= LEAST_ALPHA:
+        where = "it is opaque everywhere" if least == OPAQUE else "it is nowhere more than half transparent"
+        raise Unusable(Fault.MASK, where)
     # Bilinear: a sharper filter rings beside an edge, which would be a seam in the edited picture.
     return place.put(ImageChops.invert(alpha), Image.Resampling.BILINEAR)
 
 
-def _picture(image: Image.Image, found: Probe, depth: int, order: Order, place: _Place) -> memoryview:
+def _picture(
+    image: Image.Image, file: memoryview, found: Probe, stored: Samples, order: Order, place: _Place
+) -> memoryview:
     if place.stored:
         # A JPEG is decoded at the half, quarter or eighth that still suffices, which saves most of time and memory.
         image.draft(None, place.stored)
-    profile = image.info.get("icc_profile")
-    if image.mode not in ("RGB", "RGBA", "P", "PA") or not profile or profile[_ICC_SPACE] != b"RGB ":
+    profile, colours = image.info.get("icc_profile"), None
+    if found.media_type == PNG and not profile:
+        colours = png_colours(file)
+    if image.mode not in ("RGB", "RGBA", "P", "PA") or space(profile) != b"RGB ":
         profile = None  # there is none, or it describes other channels than the result has
-    plain = rgba(image, depth) if image.has_transparency_data and not order.flatten else rgb(image)
+    plain = rgba(image, stored) if image.has_transparency_data and not order.flatten else rgb(image, stored)
     made = place.put(plain, Image.Resampling.LANCZOS)
     if found.media_type != JPEG or not order.pixels:
-        png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile)
+        png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile, pnginfo=colours)
         if len(png) <= MOST_PNG_BYTES:
             return png
-    return _saved(rgb(made), "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
+    return _saved(rgb(made, RGB), "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
 
 
 def _saved(image: Image.Image, form: str, **options: object) -> memoryview:

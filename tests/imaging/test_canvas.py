@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from gateway.imaging import canvas
 from gateway.imaging.canvas import Unusable, rework
 from gateway.imaging.frames import Fault, Order
 from gateway.imaging.probe import Prober
+from tests.fakes import icc
 from tests.fakes.png_file import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, SAMPLES, chunk, png_file, scanlines
 
 MOST = 1_000_000
@@ -52,7 +54,7 @@ def values(image: Image.Image) -> list[Any]:
 @given(st.integers(1, 9), st.integers(1, 9), st.data())
 def test_a_mask_is_its_alpha_turned_over_pixel_by_pixel(width: int, height: int, data: st.DataObject) -> None:
     """Transparent becomes white, opaque black, what is between 255 less its alpha; the size stays."""
-    alpha = data.draw(st.binary(min_size=width * height, max_size=width * height).filter(lambda a: set(a) != {255}))
+    alpha = data.draw(st.binary(min_size=width * height, max_size=width * height).filter(lambda a: min(a) < 128))
     image = Image.new("RGB", (width, height), (9, 200, 77))
     image.putalpha(Image.frombytes("L", (width, height), alpha))
     mask = made(encoded(image), MASK)
@@ -130,6 +132,8 @@ def test_interlacing_changes_nothing(colour: int, depth: int, size: tuple[int, i
     dice, bits = random.Random(depth), depth * SAMPLES[colour]
     pixels = [dice.getrandbits(bits) for _ in range(size[0] * size[1])]
     extra = [chunk(b"PLTE", dice.randbytes(3 << depth))] if colour == PALETTE else []
+    if colour in (GREY_ALPHA, RGBA):
+        pixels[0] &= -1 << depth  # transparent, so that it can be a mask
     if order.mask and colour not in (GREY_ALPHA, RGBA):
         extra.append(chunk(b"tRNS", bytes(1 << depth) if colour == PALETTE else key(pixels[0], colour, depth)))
     plain, woven = (
@@ -152,6 +156,9 @@ def test_a_webp_can_be_a_mask() -> None:
     assert values(made(encoded(image, "WEBP", lossless=True, exact=True), MASK)) == [0, 255]
 
 
+NOWHERE = "it is nowhere more than half transparent"
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -160,6 +167,8 @@ def test_a_webp_can_be_a_mask() -> None:
         (encoded(Image.new("I;16", (2, 2))), "it has no alpha channel"),
         (encoded(Image.new("RGB", (2, 2)), "JPEG"), "it has no alpha channel"),
         (encoded(Image.new("RGBA", (2, 2), (1, 2, 3, 255))), "it is opaque everywhere"),
+        *((encoded(Image.new("LA", (2, 2), (1, alpha))), NOWHERE) for alpha in (254, 200, 128)),
+        (encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 254)), "WEBP", lossless=True), NOWHERE),
         (grey_key(8, b"\x08\x09", 7), "it is opaque everywhere"),
         (grey_key(16, b"\x80\x01\x80\x02", 0x8101), "it is opaque everywhere"),
     ],
@@ -189,7 +198,7 @@ def test_odd_pictures_flatten_to_their_colours(data: bytes, colours: list[bytes]
 
 
 def test_a_cmyk_photograph_becomes_rgb() -> None:
-    """As printers' JPEGs are; their profile describes other channels and is left behind."""
+    """As printers' JPEGs are; a profile that cannot be read is left behind."""
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
     data = encoded(image, "JPEG", icc_profile=bytes(16) + b"CMYK" + bytes(200))
     for order in (FLATTEN, scale(8, 8)):
@@ -198,6 +207,70 @@ def test_a_cmyk_photograph_becomes_rgb() -> None:
         red, green, blue = result.getpixel((4, 4))  # type: ignore[misc]  # RGB has three
         assert red > 240
         assert max(green, blue) < 15
+
+
+@pytest.mark.parametrize("order", [FLATTEN, scale(8, 8)])
+@pytest.mark.parametrize(
+    ("ink", "seen"), [((255, 0, 0, 0), 118), ((0, 255, 0, 0), 255), ((0, 0, 0, 255), 0), ((0, 0, 0, 0), 255)]
+)
+def test_a_profile_of_inks_is_applied(order: Order, ink: tuple[int, int, int, int], seen: int) -> None:
+    """Cyan of this profile is a grey of L* 50, which is 118 or 119 in sRGB, and its magenta cannot be seen."""
+    profile = icc.cmyk({(1, 0, 0, 0): 50, (0, 0, 0, 1): 0})
+    result = made(encoded(Image.new("CMYK", (16, 16), ink), "JPEG", quality=95, icc_profile=profile), order)
+    assert (result.mode, "icc_profile" in result.info) == ("RGB", False)
+    assert all(abs(value - seen) <= 3 for value in result.getpixel((4, 4)))  # type: ignore[union-attr]  # a tuple
+
+
+@pytest.mark.parametrize("order", [FLATTEN, scale(16, 16)])
+@pytest.mark.parametrize(
+    ("colour", "depth", "pixel", "seen"),
+    [
+        (GREY, 1, 1, 255),
+        (GREY, 2, 2, 213),
+        (GREY, 4, 8, 193),
+        (GREY, 8, 128, 188),
+        (GREY, 16, 0x8000, 188),
+        (GREY_ALPHA, 8, 0x80FF, 188),
+        (GREY_ALPHA, 16, 0x8000FFFF, 188),
+    ],
+)
+def test_a_profile_of_greys_is_applied(order: Order, colour: int, depth: int, pixel: int, seen: int) -> None:
+    """Half the light is 188 in sRGB. With one colour that counts as transparent as well."""
+    name = chunk(b"iCCP", b"x\0\0" + zlib.compress(icc.grey(1.0)))
+    lines = scanlines((16, 16), depth * SAMPLES[colour], [pixel] * 256)
+    extras = [[], [chunk(b"tRNS", b"\0\0")]] if colour == GREY else [[]]
+    for extra in extras:
+        result = made(png_file((16, 16), depth, colour, lines, name, *extra), order)
+        assert "icc_profile" not in result.info
+        near = result.getpixel((4, 4))
+        assert isinstance(near, tuple)
+        assert all(abs(value - seen) <= 1 for value in near[:3])
+        assert near[3:] in ((), (255,))
+
+
+@pytest.mark.parametrize("space", [b"RGB ", b"CMYK", b"GRAY", b"Lab ", b"2CLR"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+def test_a_profile_of_other_channels_is_left_behind(mode: str, space: bytes) -> None:
+    """And a broken one: whatever it says, the picture is as it is without."""
+    image, broken = Image.effect_noise((8, 8), 90).convert(mode), bytes(16) + space + bytes(200)
+    result = made(encoded(image, icc_profile=broken), FLATTEN)
+    assert values(result) == values(made(encoded(image), FLATTEN))
+    assert ("icc_profile" in result.info) == (space == b"RGB " and mode in ("RGB", "RGBA", "P"))
+
+
+def test_a_pngs_own_words_for_its_colours_are_kept() -> None:
+    """What viewers go by where there is no profile; not where one was applied instead."""
+    told = chunk(b"gAMA", struct.pack(">I", 100_000)) + chunk(b"cHRM", struct.pack(">8I", *range(8)))
+    told += chunk(b"cICP", b"\x0c\x0d\0\1")
+    for colour in (RGB, GREY, RGBA, GREY_ALPHA):
+        pixels = scanlines((2, 1), 8 * SAMPLES[colour], [0x7F] * 2)
+        for order in (FLATTEN, scale(4, 4)):
+            prober = Prober()
+            prober.feed(data := png_file((2, 1), 8, colour, pixels, told))
+            assert told in bytes(rework(io.BytesIO(data), prober.finish(), order, MOST))
+    profile = chunk(b"iCCP", b"x\0\0" + zlib.compress(icc.grey(1.0)))
+    result = made(png_file((2, 1), 8, GREY, scanlines((2, 1), 8, [1, 2]), profile, told), FLATTEN)
+    assert "gamma" not in result.info
 
 
 def test_a_profile_is_kept_and_other_metadata_dropped() -> None:
