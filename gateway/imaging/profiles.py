@@ -30,6 +30,8 @@ def srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if image.mode == "L":
+            return _by_table(image, source)
         return ImageCms.profileToProfile(image, source, _target(), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None  # as every viewer does with a profile that it cannot read
@@ -44,6 +46,14 @@ def png_colours(file: memoryview) -> PngImagePlugin.PngInfo:
             kept.add(kind, bytes(file[at + 8 : end]))
         at = end + 4
     return kept
+
+
+def _by_table(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
+    """Of 256 greys each is worked out exactly, where a whole picture's would be interpolated."""
+    greys = Image.frombytes("L", (256, 1), bytes(range(256)))
+    table = ImageCms.profileToProfile(greys, source, _target(), outputMode="RGB", flags=ImageCms.Flags.NOOPTIMIZE)
+    assert table is not None  # it would be when the picture itself was changed
+    return Image.merge("RGB", [image.point(list(band.tobytes())) for band in table.split()])
 
 
 @cache

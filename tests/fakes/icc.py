@@ -19,10 +19,23 @@ def profile(kind: bytes, space: bytes, connection: bytes, **tags: bytes) -> byte
     return (head + date + b"acsp" + bytes(28) + light).ljust(128, b"\0") + table + body
 
 
+def _curve(gamma: float) -> bytes:
+    return struct.pack(">4sIIH", b"curv", 0, 1, round(gamma * 256))
+
+
 def grey(gamma: float) -> bytes:
     """Light is value to the power of `gamma`."""
-    curve = struct.pack(">4sIIH", b"curv", 0, 1, round(gamma * 256))
-    return profile(b"mntr", b"GRAY", b"XYZ ", kTRC=curve)
+    return profile(b"mntr", b"GRAY", b"XYZ ", kTRC=_curve(gamma))
+
+
+def rotated(gamma: float) -> bytes:
+    """RGB whose red is sRGB's green, whose green is its blue and whose blue its red."""
+    red, green, blue = (
+        struct.pack(">4sI3i", b"XYZ ", 0, *(round(part * 65536) for part in parts))
+        for parts in ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410))
+    )
+    curve = _curve(gamma)
+    return profile(b"mntr", b"RGB ", b"XYZ ", rXYZ=green, gXYZ=blue, bXYZ=red, rTRC=curve, gTRC=curve, bTRC=curve)
 
 
 def cmyk(lightness: dict[tuple[int, int, int, int], int]) -> bytes:
