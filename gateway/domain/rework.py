@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.domain.blob import Blob
+from gateway.domain.edit import OutputFormat
 from gateway.domain.size import Pixels
 
 
@@ -17,6 +18,7 @@ class Rework:
     `flatten`: its alpha channel is dropped, so that nobody takes it for a mask.
     `pixels`: scaled to exactly this size, which is that of what is seen. A scaled JPEG stays one.
     `orientation`: the EXIF number by which it is turned, in place of the source's own.
+    `form`: what it becomes; what has transparency becomes a PNG all the same.
     A picture, not a mask, that as a PNG would be larger than vendors take becomes a JPEG.
     """
 
@@ -25,3 +27,4 @@ class Rework:
     flatten: bool = False
     pixels: Pixels | None = None
     orientation: int | None = None
+    form: OutputFormat | None = None

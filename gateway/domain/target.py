@@ -21,6 +21,14 @@ class OversizePolicy(StrEnum):
     DOWNSCALE = "downscale"
 
 
+class ConvertPolicy(StrEnum):
+    """What a picture in another format than vendors take becomes."""
+
+    REFUSE = "refuse"
+    PNG = "png"
+    JPEG = "jpeg"
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """
@@ -35,6 +43,7 @@ class Terms:
     pins: Mapping[str, str] = field(default_factory=dict)
     mask: MaskPolicy = MaskPolicy.REFUSE
     oversize: OversizePolicy = OversizePolicy.REFUSE
+    convert: ConvertPolicy = ConvertPolicy.REFUSE
     rule: str = ""
 
 

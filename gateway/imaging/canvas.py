@@ -8,19 +8,34 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from importlib import import_module
 
 # All that Pillow would otherwise import at the first picture of a kind. MPO is what it calls a JPEG with more pictures
 # behind the first, as telephones make them.
 from PIL import Image, ImageChops, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from gateway.imaging.channels import RGB, Samples, rgb, rgba
-from gateway.imaging.formats import JPEG, PNG
+from gateway.imaging.exif import UPRIGHT
+from gateway.imaging.formats import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 from gateway.imaging.frames import Fault, Order
 from gateway.imaging.probe import Probe
 from gateway.imaging.profiles import png_colours, space
 
 PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = {
+    PNG: "PNG",
+    JPEG: "JPEG",
+    WEBP: "WEBP",
+    HEIC: "HEIF",
+    AVIF: "AVIF",
+    TIFF: "TIFF",
+    BMP: "BMP",
+    GIF: "GIF",
+}
+# These decoders turn the picture themselves.
+_UPRIGHT = (HEIC, TIFF)
+# What can be made RGB without a guess: not the floating point and the 32 bits of a TIFF.
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L")
 
 # Vendors take 20 MB or 20 MiB (https://docs.bfl.ai/kontext/kontext_image_editing): what comes near goes as a JPEG.
 MOST_PNG_BYTES = 18 * 1024 * 1024
@@ -65,18 +80,34 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         if width * height > max_pixels:
             raise Unusable(Fault.PIXELS, f"has {width} × {height} pixels; {max_pixels} are allowed")
     Image.MAX_IMAGE_PIXELS = None  # the operator's limit holds, which has just been applied
-    with Image.open(file, formats=FORMATS) as image:
+    _prepare(found.media_type)
+    with Image.open(file, formats=(FORMATS[found.media_type],)) as image:
+        upright = found.media_type in _UPRIGHT
         # Two readers of one file who disagree about its size: somebody wants the first to be believed.
-        if image.size != (found.width, found.height):
+        if image.size != ((found.pixels.width, found.pixels.height) if upright else (found.width, found.height)):
             raise Unusable(Fault.IMAGE, "its header contradicts itself")
-        data, stored = file.getbuffer(), Samples(8, grey=image.mode == "L")
+        if image.mode not in _MODES:
+            raise Unusable(Fault.IMAGE, f"its kind of pixels ({image.mode}) is not supported")
+        data, stored = file.getbuffer(), Samples(8, grey=image.mode in ("1", "L", "LA", "I;16", "I;16B", "I;16L"))
         if found.media_type == PNG:
             stored = Samples(data[_DEPTH_AT], grey=data[_DEPTH_AT + 1] in _GREY)
         # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
-        place = _Place(order.pixels, _TURNS.get(order.orientation or found.orientation))
+        if upright and order.orientation and found.orientation != UPRIGHT:
+            raise Unusable(Fault.MASK, "its size is not that of the image")
+        own = UPRIGHT if upright else found.orientation
+        place = _Place(order.pixels, _TURNS.get(order.orientation or own))
         if order.mask:
             return _saved(_mask(image, stored, place), "PNG", compress_level=PNG_LEVEL)
         return _picture(image, data, found, stored, order, place)
+
+
+def _prepare(media_type: str) -> None:
+    """Load the decoders that are seldom needed; each is to be content with one thread, whose memory counts here."""
+    if media_type == HEIC:
+        pillow_heif = import_module("pillow_heif")
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    elif media_type == AVIF:
+        vars(import_module("PIL.AvifImagePlugin"))["DEFAULT_MAX_THREADS"] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +154,10 @@ def _picture(
         profile = None  # there is none, or it describes other channels than the result has
     plain = rgba(image, stored) if image.has_transparency_data and not order.flatten else rgb(image, stored)
     made = place.put(plain, Image.Resampling.LANCZOS)
-    if found.media_type != JPEG or not order.pixels:
+    is_jpeg = found.media_type == JPEG and order.pixels is not None
+    if order.form == "jpeg":
+        is_jpeg = made.mode == "RGB"  # a JPEG cannot be transparent
+    if not is_jpeg:
         png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile, pnginfo=colours)
         if len(png) <= MOST_PNG_BYTES:
             return png

@@ -27,6 +27,7 @@ class Order:
     flatten: bool
     pixels: tuple[int, int] | None
     orientation: int | None = None
+    form: str | None = None
 
     def pack(self) -> bytes:
         return frame(json.dumps(asdict(self)).encode())
@@ -36,7 +37,7 @@ class Order:
         fields = json.loads(data)
         pixels = fields["pixels"]
         size = (pixels[0], pixels[1]) if pixels else None
-        return cls(fields["mask"], fields["flatten"], size, fields["orientation"])
+        return cls(fields["mask"], fields["flatten"], size, fields["orientation"], fields["form"])
 
 
 class Fault(StrEnum):

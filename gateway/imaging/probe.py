@@ -13,7 +13,21 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.size import Pixels
 from gateway.imaging.exif import UPRIGHT
-from gateway.imaging.formats import HEAD_BYTES, JPEG, PNG, WEBP, foreign, sniff
+from gateway.imaging.foreign import bmp, gif, heif, tiff
+from gateway.imaging.formats import (
+    AVIF,
+    BMP,
+    GIF,
+    HEAD_BYTES,
+    HEIC,
+    JPEG,
+    PNG,
+    TIFF,
+    WEBP,
+    foreign,
+    sniff,
+    sniff_convertible,
+)
 from gateway.imaging.headers import (
     NO_EOI,
     NO_IEND,
@@ -37,8 +51,8 @@ Chunk = bytes | bytearray | memoryview
 @dataclass(frozen=True, slots=True)
 class Probe:
     """
-    What the file says: `image/png`, `image/jpeg` or `image/webp`, pixels as stored, and the EXIF orientation (1 to 8,
-    1 without any) by which viewers turn them: a portrait photograph may be stored lying down.
+    What the file says: its media type, pixels as stored, and the EXIF orientation (1 to 8, 1 without any) by which
+    viewers turn them: a portrait photograph may be stored lying down.
     """
 
     media_type: str
@@ -56,6 +70,10 @@ _WALKS: dict[str, tuple[Callable[[], Walk], str]] = {
     PNG: (png, NO_IEND),
     JPEG: (jpeg, NO_EOI),
     WEBP: (webp, NO_RIFF),
+    **{
+        media_type: (walk, "the file ends within its header")
+        for media_type, walk in ((HEIC, heif), (AVIF, heif), (TIFF, tiff), (BMP, bmp), (GIF, gif))
+    },
 }
 
 # Any number of fill bytes may stand before a marker; FF00 is a stuffed byte of a scan, FFD0 to FFD7 are restarts in
@@ -74,9 +92,11 @@ class Prober:
 
     `result` appears with the header, so that too large a picture can be refused before the rest is read, and gets its
     orientation when that comes; `fault` appears as soon as the file cannot be a picture any more. No chunk is kept.
+    With `convertible`, those that a worker can convert are pictures as well; of them only the header is looked at.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, convertible: bool = False) -> None:
+        self._convertible = convertible
         self.result: Probe | None = None
         self.fault: NotAnImage | None = None
         self._media_type: str | None = None
@@ -106,6 +126,9 @@ class Prober:
             Truncated: it ends early: before its end mark (PNG, JPEG) or the length it declares (WebP).
             NotAnImage: it is something else, damaged, or has no pixels.
         """
+        found = sniff_convertible(bytes(self._held)) if self._convertible and self._media_type is None else None
+        if found and self.fault is None:
+            self._go(found)  # a file of less than HEAD_BYTES
         if self.fault is not None:
             raise self.fault
         if self._media_type is None:
@@ -115,16 +138,27 @@ class Prober:
         assert self.result is not None  # every walk yields a size before it returns
         return self.result
 
+    @property
+    def media_type(self) -> str | None:
+        """What the file begins like, once that is known."""
+        return self._media_type
+
     def _begin(self) -> None:
         head = bytes(self._held)
-        self._media_type = sniff(head)
-        if self._media_type is not None:
-            self._held.clear()
-            self._walk = _WALKS[self._media_type][0]()
-            self._resume(None)
-            self.feed(head)
+        found = sniff(head)
+        if found is None and self._convertible and len(head) == HEAD_BYTES:
+            found = sniff_convertible(head)
+        if found is not None:
+            self._go(found)
         elif len(head) == HEAD_BYTES:
             self.fault = _unknown(head)
+
+    def _go(self, media_type: str) -> None:
+        """Begin to walk, through what has come so far."""
+        head, self._held = bytes(self._held), bytearray()
+        self._media_type, self._walk = media_type, _WALKS[media_type][0]()
+        self._resume(None)
+        self.feed(head)
 
     def _follow(self, chunk: Chunk) -> None:
         """Walk through the file as far as it has come."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from gateway.domain.caller import Caller
-from gateway.domain.target import MaskPolicy, OversizePolicy, Target, Terms
+from gateway.domain.target import ConvertPolicy, MaskPolicy, OversizePolicy, Target, Terms
 from gateway.routing.facts import NOBODY, RELAYED, ROUTES, Facts, Kind
 from gateway.routing.job import JobOption
 from gateway.routing.match import Match, Verdict
@@ -154,6 +154,13 @@ class _Builder:
         mask: MaskPolicy = (rule and rule.mask) or self._settings.mask
         oversize: OversizePolicy = (rule and rule.oversize) or self._settings.oversize
         standing = offer.terms.defaults if isinstance(offer, JobOffer) else {}
+        convert: ConvertPolicy = (rule and rule.convert) or self._settings.convert
         return Terms(
-            {**standing, **target.defaults}, target.overrides, target.pins, mask, oversize, rule.name if rule else ""
+            {**standing, **target.defaults},
+            target.overrides,
+            target.pins,
+            mask,
+            oversize,
+            convert,
+            rule=rule.name if rule else "",
         )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator
 
 from gateway.domain.settings import Settings
-from gateway.domain.target import MaskPolicy, OversizePolicy
+from gateway.domain.target import ConvertPolicy, MaskPolicy, OversizePolicy
 from gateway.routing.compare import Comparison
 from gateway.routing.facts import Kind
 
@@ -97,6 +97,7 @@ class RuleSettings(Settings):
     )
     mask: MaskPolicy | None = Field(default=None, description="Instead of routes.mask")
     oversize: OversizePolicy | None = Field(default=None, description="Instead of routes.oversize")
+    convert: ConvertPolicy | None = Field(default=None, description="Instead of routes.convert")
 
     @field_validator("to")
     @classmethod
@@ -129,4 +130,8 @@ class RouteSettings(Settings):
     )
     oversize: OversizePolicy = Field(
         default=OversizePolicy.REFUSE, description="A picture larger than the model takes: `downscale` makes it fit"
+    )
+    convert: ConvertPolicy = Field(
+        default=ConvertPolicy.REFUSE,
+        description="What a HEIC, AVIF, TIFF, BMP or GIF becomes before it is translated: `png`, `jpeg`",
     )

@@ -10,7 +10,10 @@ import contextlib
 import io
 from collections.abc import Sequence
 
+import pillow_heif
 from PIL import Image, ImageCms, ImageOps
+
+pillow_heif.register_heif_opener()
 
 Colour = tuple[int, int, int, int]
 ACROSS, DOWN, SIDE = 4, 3, 16

@@ -146,3 +146,58 @@ async def test_a_padded_result_is_answered(
     assert answered.endswith(bytes(70_000))
     assert Image.open(io.BytesIO(answered)).format == "PNG"
     assert bfl.counts.accepted_by_prompt["make it blue"] == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("HEIF", {"quality": 95, "chroma": 444}),
+        ("AVIF", {"quality": 95, "subsampling": "4:4:4"}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("BMP", {}),
+        ("GIF", {}),
+    ],
+)
+@pytest.mark.parametrize("convert", ["png", "jpeg"])
+async def test_another_format(
+    bfl: Emulator,
+    start_gateway: StartGateway,
+    client: aiohttp.ClientSession,
+    got: dict[str, bytes],
+    form: str,
+    options: dict[str, Any],
+    convert: str,
+) -> None:
+    """Converted where the route says so, in a form and in a data URL; the vendor sees what a viewer does."""
+    data = saved(PLAIN, form, **options)
+    gateway = await start_gateway(bfl, routes={"convert": convert})
+    note, _ = await edit(client, gateway.url, data)
+    assert note == f"image=converted({'HEIC' if form == 'HEIF' else form} to {convert})"
+    sent = got.pop("input_image")
+    assert Image.open(io.BytesIO(sent)).format == convert.upper()
+    for have, want in zip(blocks(see(sent)), blocks(see(data)), strict=True):
+        assert all(abs(one - other) <= 12 for one, other in zip(have, want, strict=True))
+    body = {"prompt": "b", "images": [{"image_url": f"data:image/heic;base64,{base64.b64encode(data).decode()}"}]}
+    async with client.post(gateway.url + EDITS, json=body) as answer:
+        assert answer.status == 200
+    assert got["input_image"] == sent
+
+
+CLOSED = {"name": "closed", "match": {"model": "flux-2-pro"}, "to": ["bfl/flux-2-pro"], "convert": "refuse"}
+
+
+@pytest.mark.parametrize(
+    ("routes", "model"), [({}, "flux-kontext-pro"), ({"convert": "png", "rules": [CLOSED]}, "flux-2-pro")]
+)
+async def test_another_format_without_leave(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, routes: dict[str, Any], model: str
+) -> None:
+    """Refused by name; also by the one rule that says so, where another converts."""
+    gateway = await start_gateway(bfl, routes=routes)
+    form = aiohttp.FormData({"prompt": "make it blue", "model": model})
+    form.add_field("image", saved(PLAIN, "GIF"), filename="a.png")
+    async with client.post(gateway.url + EDITS, data=form) as answer:
+        error = (await answer.json())["error"]
+        assert (answer.status, error["code"]) == (400, "unsupported_file_mimetype")
+        assert "the file is GIF. Supported formats are png, jpeg and webp." in error["message"]
+    assert bfl.counts.submits_seen == 0

@@ -31,6 +31,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 SIZE = ACROSS * SIDE, DOWN * SIDE
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="%d"/></x:xmpmeta>'
 BLOCKS = ACROSS * DOWN
+# What a lossy codec may miss a colour by, once a profile has stretched the dark.
+CODEC = 18
 # In print, cyan is a dark grey here and black no ink at all.
 INKS = icc.cmyk({(1, 0, 0, 0): 30, (0, 1, 0, 0): 60, (1, 1, 0, 0): 10})
 PROFILES = {
@@ -125,8 +127,11 @@ def raw_pngs(draw: st.DrawFn) -> File:
 
 KINDS: dict[str, tuple[tuple[str, ...], tuple[dict[str, Any], ...]]] = {
     "PNG": (("1", "L", "LA", "P", "RGB", "RGBA"), ({}, {"optimize": True})),
-    "JPEG": (("L", "RGB", "CMYK"), ({"quality": 95}, {"progressive": True}, {"subsampling": 0, "optimize": True})),
-    "MPO": (("RGB",), ({},)),
+    "JPEG": (
+        ("L", "RGB", "CMYK"),
+        ({"quality": 95}, {"progressive": True, "quality": 95}, {"subsampling": 0, "optimize": True, "quality": 90}),
+    ),
+    "MPO": (("RGB",), ({"quality": 95},)),
     "WEBP": (("RGB", "RGBA"), ({"lossless": True, "exact": True}, {"quality": 95})),
 }
 
@@ -137,11 +142,7 @@ def written_by_pillow(draw: st.DrawFn) -> File:
     container = draw(st.sampled_from(tuple(KINDS)))
     modes, styles = KINDS[container]
     mode, style, orientation = draw(st.sampled_from(modes)), draw(st.sampled_from(styles)), draw(st.integers(1, 8))
-    dice = random.Random(draw(st.integers(0, 9999)))
-    image = Image.new("CMYK" if mode == "CMYK" else "RGBA", SIZE)
-    for block in range(BLOCKS):
-        x, y = block % ACROSS * SIDE, block // ACROSS * SIDE
-        image.paste(tuple(dice.randrange(256) for _ in range(4)), (x, y, x + SIDE, y + SIDE))
+    image = stored(mode, draw(st.integers(0, 9999)))
     options: dict[str, Any] = dict(style)
     if profile := PROFILES[draw(st.sampled_from(tuple(PROFILES)))]:
         options["icc_profile"] = profile
@@ -152,10 +153,60 @@ def written_by_pillow(draw: st.DrawFn) -> File:
     if container == "MPO":
         options |= {"save_all": True, "append_images": [Image.new("RGB", (8, 8))]}
     out = io.BytesIO()
-    image.convert(mode, dither=Image.Dither.NONE).save(out, container, **options)
+    image.save(out, container, **options)
     data = out.getvalue() + trailer(draw)
     shown = see(data)
-    return File(data, tuple(blocks(shown)), shown.size, 0 if container == "PNG" or "lossless" in style else 6)
+    return File(data, tuple(blocks(shown)), shown.size, 0 if container == "PNG" or "lossless" in style else CODEC)
+
+
+CONVERTED: dict[str, tuple[tuple[str, ...], tuple[dict[str, Any], ...]]] = {
+    "TIFF": (
+        ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"),
+        tuple({"compression": name} for name in (None, "tiff_lzw", "packbits", "tiff_adobe_deflate")),
+    ),
+    "BMP": (("1", "L", "P", "RGB"), ({},)),
+    "GIF": (("L", "P", "RGB"), ({}, {"interlace": False})),
+    "AVIF": (("RGB", "RGBA", "L"), ({"quality": 95, "subsampling": "4:4:4"}, {"quality": 95, "speed": 10})),
+    "HEIF": (("RGB", "RGBA", "L"), ({"quality": 95, "chroma": 444},)),
+}
+LOSSY = ("AVIF", "HEIF")
+
+
+@st.composite
+def convertible(draw: st.DrawFn) -> File:
+    """The formats that a route may have converted, with their own ways of saying how they lie."""
+    container = draw(st.sampled_from(tuple(CONVERTED)))
+    modes, styles = CONVERTED[container]
+    mode, style, orientation = draw(st.sampled_from(modes)), draw(st.sampled_from(styles)), draw(st.integers(1, 8))
+    options, image = dict(style), stored(mode, draw(st.integers(0, 9999)))
+    if container not in ("BMP", "GIF") and orientation > 1:
+        options["exif"] = made_exif(orientation)
+    if container == "GIF" and draw(st.booleans()):
+        options["transparency"] = 0
+    if container not in ("BMP", "GIF") and (profile := PROFILES[draw(st.sampled_from(tuple(PROFILES)))]):
+        options["icc_profile"] = profile
+    out = io.BytesIO()
+    image.save(out, container, **options)
+    shown = see(out.getvalue())
+    return File(out.getvalue(), tuple(blocks(shown)), shown.size, CODEC if container in LOSSY else 0)
+
+
+def made_exif(orientation: int) -> Image.Exif:
+    made = Image.Exif()
+    made[0x0112] = orientation
+    return made
+
+
+def stored(mode: str, seed: int) -> Image.Image:
+    """Blocks of chance."""
+    dice = random.Random(seed)
+    image = Image.new("CMYK" if mode == "CMYK" else "RGBA", SIZE)
+    for block in range(BLOCKS):
+        x, y = block % ACROSS * SIDE, block // ACROSS * SIDE
+        image.paste(tuple(dice.randrange(256) for _ in range(4)), (x, y, x + SIDE, y + SIDE))
+    if mode == "YCbCr":
+        image = image.convert("RGB")
+    return image.convert(mode, dither=Image.Dither.NONE)
 
 
 def trailer(draw: st.DrawFn) -> bytes:
@@ -163,7 +214,7 @@ def trailer(draw: st.DrawFn) -> bytes:
 
 
 def made(file: File, order: Order) -> Image.Image:
-    prober = Prober()
+    prober = Prober(convertible=True)
     prober.feed(file.data)
     return see(bytes(rework(io.BytesIO(file.data), prober.finish(), order, 1_000_000)))
 
@@ -208,3 +259,29 @@ def test_a_mask_lies_over_what_is_seen(file: File) -> None:
     assert alike(blocks(whole), wanted, file.slack)
     half = file.size[0] // 2, file.size[1] // 2
     assert alike(blocks(made(file, Order(True, False, half))), wanted, file.slack + 2)
+
+
+@settings(max_examples=200)
+@given(convertible(), st.sampled_from(("png", "jpeg")), st.booleans())
+def test_what_is_converted_shows_what_is_seen(file: File, form: str, small: bool) -> None:
+    """In its place and with its colours and transparency; a JPEG where there is none."""
+    size = (file.size[0] // 2, file.size[1] // 2) if small else None
+    result = made(file, Order(False, False, size, form=form))
+    assert result.size == (size or file.size)
+    slack = file.slack + 6 * small + CODEC * (form == "jpeg")
+    assert alike(over_black(blocks(result)), over_black(file.seen), slack + 1)
+    assert alike([(colour[3],) * 4 for colour in blocks(result)], [(colour[3],) * 4 for colour in file.seen], slack)
+
+
+@settings(max_examples=50)
+@given(convertible())
+def test_a_mask_may_be_converted(file: File) -> None:
+    """By its transparency, in any format."""
+    wanted = tuple((255 - colour[3],) * 3 + (255,) for colour in file.seen)
+    try:
+        mask = made(file, Order(True, False, None))
+    except Unusable:
+        assert min(colour[3] for colour in file.seen) >= 128 - file.slack
+        return
+    assert mask.size == file.size
+    assert alike(blocks(mask), wanted, file.slack)

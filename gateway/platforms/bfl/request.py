@@ -91,7 +91,7 @@ def translate(
     if model is not asked or (edit.model is not None and edit.model != model.name):
         fields.notes.append(Note("model", Fate.CONVERTED, model.name))
     fields.send("prompt", edit.prompt)
-    pictures = prepare(edit, model, terms.oversize)
+    pictures = prepare(edit, model, terms)
     fields.body |= pictures.fields
     fields.names |= pictures.names
     fields.notes += pictures.notes
