@@ -18,6 +18,7 @@ class Rework:
     `flatten`: its alpha channel is dropped, so that nobody takes it for a mask.
     `pixels`: scaled to exactly this size, which is that of what is seen. A scaled JPEG stays one.
     `orientation`: the EXIF number by which it is turned, in place of the source's own.
+    `crop`: `pixels` is filled from the middle of the picture, whose ratio is kept; and its format stays.
     `form`: what it becomes; what has transparency becomes a PNG all the same.
     A picture, not a mask, that as a PNG would be larger than vendors take becomes a JPEG.
     """
@@ -28,3 +29,4 @@ class Rework:
     pixels: Pixels | None = None
     orientation: int | None = None
     form: OutputFormat | None = None
+    crop: bool = False

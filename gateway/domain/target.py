@@ -29,6 +29,13 @@ class ConvertPolicy(StrEnum):
     JPEG = "jpeg"
 
 
+class SizePolicy(StrEnum):
+    """Which size an answered picture has: the one that the model makes of what was asked, or exactly that."""
+
+    MODEL = "model"
+    EXACT = "exact"
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """
@@ -44,6 +51,7 @@ class Terms:
     mask: MaskPolicy = MaskPolicy.REFUSE
     oversize: OversizePolicy = OversizePolicy.REFUSE
     convert: ConvertPolicy = ConvertPolicy.REFUSE
+    size_policy: SizePolicy = SizePolicy.MODEL
     rule: str = ""
 
 

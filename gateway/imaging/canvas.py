@@ -62,6 +62,10 @@ _TURNS = {
 _SIDEWAYS = tuple(turn for number, turn in _TURNS.items() if number > 4)
 
 
+# How a vendor's result is written again: as it was asked for.
+_KEPT: dict[str, dict[str, object]] = {"PNG": {"compress_level": 6}, "WEBP": {"quality": 95}}
+
+
 class Unusable(Exception):
     """The picture is at fault; `text` is a clause fit to be shown to the client."""
 
@@ -95,7 +99,7 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         if upright and order.orientation and found.orientation != UPRIGHT:
             raise Unusable(Fault.MASK, "its size is not that of the image")
         own = UPRIGHT if upright else found.orientation
-        place = _Place(order.pixels, _TURNS.get(order.orientation or own))
+        place = _Place(order.pixels, _TURNS.get(order.orientation or own), order.crop)
         if order.mask:
             return _saved(_mask(image, stored, place), "PNG", compress_level=PNG_LEVEL)
         return _picture(image, data, found, stored, order, place)
@@ -116,6 +120,7 @@ class _Place:
 
     pixels: tuple[int, int] | None
     turn: Image.Transpose | None
+    crop: bool = False
 
     @property
     def stored(self) -> tuple[int, int] | None:
@@ -124,8 +129,15 @@ class _Place:
 
     def put(self, image: Image.Image, how: Image.Resampling) -> Image.Image:
         if self.stored is not None:
-            image = image.resize(self.stored, how)
+            image = image.resize(self.stored, how, box=_middle(image.size, self.stored) if self.crop else None)
         return image if self.turn is None else image.transpose(self.turn)
+
+
+def _middle(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest part of the ratio that is wanted."""
+    scale = min(size[0] / wanted[0], size[1] / wanted[1])
+    left, top = ((have - want * scale) / 2 for have, want in zip(size, wanted, strict=True))
+    return left, top, left + wanted[0] * scale, top + wanted[1] * scale
 
 
 def _mask(image: Image.Image, stored: Samples, place: _Place) -> Image.Image:
@@ -144,7 +156,7 @@ def _mask(image: Image.Image, stored: Samples, place: _Place) -> Image.Image:
 def _picture(
     image: Image.Image, file: memoryview, found: Probe, stored: Samples, order: Order, place: _Place
 ) -> memoryview:
-    if place.stored:
+    if place.stored and not order.crop:
         # A JPEG is decoded at the half, quarter or eighth that still suffices, which saves most of time and memory.
         image.draft(None, place.stored)
     profile, colours = image.info.get("icc_profile"), None
@@ -154,6 +166,9 @@ def _picture(
         profile = None  # there is none, or it describes other channels than the result has
     plain = rgba(image, stored) if image.has_transparency_data and not order.flatten else rgb(image, stored)
     made = place.put(plain, Image.Resampling.LANCZOS)
+    if order.crop and found.media_type != JPEG:
+        form = FORMATS[found.media_type]
+        return _saved(made, form, **_KEPT[form], icc_profile=profile, **({"pnginfo": colours} if colours else {}))
     is_jpeg = found.media_type == JPEG and order.pixels is not None
     if order.form == "jpeg":
         is_jpeg = made.mode == "RGB"  # a JPEG cannot be transparent

@@ -28,6 +28,7 @@ class Order:
     pixels: tuple[int, int] | None
     orientation: int | None = None
     form: str | None = None
+    crop: bool = False
 
     def pack(self) -> bytes:
         return frame(json.dumps(asdict(self)).encode())
@@ -37,7 +38,7 @@ class Order:
         fields = json.loads(data)
         pixels = fields["pixels"]
         size = (pixels[0], pixels[1]) if pixels else None
-        return cls(fields["mask"], fields["flatten"], size, fields["orientation"], fields["form"])
+        return cls(fields["mask"], fields["flatten"], size, fields["orientation"], fields["form"], fields["crop"])
 
 
 class Fault(StrEnum):

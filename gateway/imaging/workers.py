@@ -95,7 +95,7 @@ class Imaging:
     async def _do(self, worker: Worker, work: Rework, sink: Sink) -> Verdict:
         size = work.pixels
         scaled = None if size is None else (size.width, size.height)
-        order = Order(work.mask, work.flatten, scaled, work.orientation, work.form)
+        order = Order(work.mask, work.flatten, scaled, work.orientation, work.form, work.crop)
         timer = asyncio.timeout(self._settings.within)
         try:
             async with timer:

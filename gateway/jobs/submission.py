@@ -110,7 +110,7 @@ class Submission:
         self._job.accepted(self._index)
         self._slot.release()
         await tools.ledger.ready(record.id, self._index, self._owner)
-        ref = await self._step("collect", collect(tools, self._platform, ticket, finished))
+        ref = await self._step("collect", collect(tools, self._platform, ticket, finished, record.reply.size))
         begin.pictures[:] = [each for each in begin.pictures if each is not finished.results[0]]
         made = Made(ref, finished.seed, self._cost)
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from gateway.domain.blob import Blob
 from gateway.domain.outcome import Ticket
+from gateway.domain.size import Pixels
 from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
+from gateway.jobs.fit import as_made
 from gateway.jobs.hints import Hints
 from gateway.jobs.pace import Pace
 from gateway.jobs.queue import Queue
@@ -22,7 +25,8 @@ from gateway.upstream.session import Answered, Sent, Session
 class Tools:
     """
     Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `empty` is called when a platform
-    says that an account has no credits left; `able` raises the reason why nothing new can be remembered.
+    says that an account has no credits left; `able` raises the reason why nothing new can be remembered; `fit` brings a
+    picture to a size, or leaves it as it is.
     """
 
     session: Session
@@ -40,6 +44,7 @@ class Tools:
     hints: Hints
     empty: Callable[[], None] = lambda: None
     able: Callable[[], None] = lambda: None
+    fit: Callable[[Blob, Pixels], Awaitable[Blob]] = as_made
 
     def jitter(self, longest_s: float) -> float:
         """Between half of `longest_s` and all of it."""

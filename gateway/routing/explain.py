@@ -63,6 +63,7 @@ def spell(target: Target) -> str:
     told = [f"{word} {_pairs(values)}" for word, values in fields if values]
     if isinstance(target, JobTarget):
         told += [f"mask {terms.mask}", f"oversize {terms.oversize}", f"convert {terms.convert}"]
+        told.append(f"size_policy {terms.size_policy}")
     return "; ".join((_named(target), *told))
 
 

@@ -162,5 +162,6 @@ class _Builder:
             mask,
             oversize,
             convert,
+            (rule and rule.size_policy) or self._settings.size_policy,
             rule=rule.name if rule else "",
         )

@@ -201,3 +201,46 @@ async def test_another_format_without_leave(
         assert (answer.status, error["code"]) == (400, "unsupported_file_mimetype")
         assert "the file is GIF. Supported formats are png, jpeg and webp." in error["message"]
     assert bfl.counts.submits_seen == 0
+
+
+@pytest.mark.parametrize("output", ["png", "jpeg"])
+@pytest.mark.parametrize(("asked", "size"), [("300x200", (300, 200)), ("", (64, 48)), ("1100x501", (1100, 501))])
+async def test_an_exact_size(
+    bfl: Emulator,
+    start_gateway: StartGateway,
+    client: aiohttp.ClientSession,
+    asked: str,
+    size: tuple[int, int],
+    output: str,
+) -> None:
+    """Of the answer, which says so; a resend gets the same bytes, and nothing is paid twice."""
+    gateway = await start_gateway(bfl, routes={"size_policy": "exact"})
+    answers = []
+    for _ in range(2):
+        form = aiohttp.FormData({"prompt": "x", "output_format": output} | ({"size": asked} if asked else {}))
+        form.add_field("image", picture(64, 48), filename="a.png")
+        async with client.post(gateway.url + EDITS, data=form, headers={"Idempotency-Key": "one"}) as answer:
+            told = await answer.json()
+            assert f"answered as {size[0]}x{size[1]}" in answer.headers["x-gateway-translation"]
+            assert told["size"] == f"{size[0]}x{size[1]}"
+            answers.append(base64.b64decode(told["data"][0]["b64_json"]))
+    image = Image.open(io.BytesIO(answers[0]))
+    assert (image.size, image.format) == (size, output.upper())
+    assert answers[0] == answers[1]
+    assert bfl.counts.accepted_by_prompt["x"] == 1
+
+
+async def test_an_exact_size_that_cannot_be_made(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """The picture is paid: answered as it was made, and that is said."""
+    gateway = await start_gateway(bfl, routes={"size_policy": "exact"}, imaging={"max_pixels": 200_000})
+    form = aiohttp.FormData({"prompt": "x", "size": "300x200"})
+    form.add_field("image", picture(64, 48), filename="a.png")
+    async with client.post(gateway.url + EDITS, data=form) as answer:
+        told = await answer.json()
+        assert answer.status == 200
+        assert "size=ignored(answered as made)" in answer.headers["x-gateway-translation"]
+    image = Image.open(io.BytesIO(base64.b64decode(told["data"][0]["b64_json"])))
+    assert told["size"] == f"{image.width}x{image.height}"
+    assert image.width * image.height > 200_000

@@ -78,6 +78,7 @@ class Bfl:
             translation.needs,
             translation.credits,
             translation.megapixels,
+            translation.size,
         )
 
     def read_submit(self, plan: Plan, answer: Answer) -> Outcome:
