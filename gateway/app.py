@@ -45,6 +45,7 @@ from gateway.jobs import join
 from gateway.jobs.account import Accounts
 from gateway.jobs.breaker import Breaker, Breakers
 from gateway.jobs.clock import Clock
+from gateway.jobs.fit import Fit
 from gateway.jobs.hints import Hints
 from gateway.jobs.paces import Paces
 from gateway.jobs.queue import Queue
@@ -137,6 +138,7 @@ class Gateway:
                 able=self.stores.able,
                 hints=self.hints,
                 turn=self._polls.wait,
+                fit=Fit(self.imaging, self.spool),
             ),
             new_id=lambda: f"job_{new_id()}",
             owner=lambda: self.stores.owner,

@@ -14,6 +14,7 @@ class Blob(Protocol):
     Bytes with a media type, held within the memory budget or in a private file.
 
     `media_type` is sniffed from the bytes, never taken from the sender. `length` is in bytes.
+    `pixels` is the size that viewers show, who turn the picture by its EXIF `orientation` (1 to 8, 1 without any).
     `digest` is the BLAKE3 hash of the bytes, hexadecimal; it identifies them in fingerprints.
     """
 
@@ -23,6 +24,8 @@ class Blob(Protocol):
     def length(self) -> int: ...
     @property
     def pixels(self) -> Pixels: ...
+    @property
+    def orientation(self) -> int: ...
     @property
     def digest(self) -> str: ...
 

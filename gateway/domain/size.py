@@ -26,6 +26,10 @@ class Pixels:
     def count(self) -> int:
         return self.width * self.height
 
+    def turned(self, orientation: int) -> Pixels:
+        """As seen, of a picture stored with this size and EXIF orientation (1 to 8); and the other way round."""
+        return Pixels(self.height, self.width) if orientation > 4 else self
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 

@@ -21,6 +21,21 @@ class OversizePolicy(StrEnum):
     DOWNSCALE = "downscale"
 
 
+class ConvertPolicy(StrEnum):
+    """What a picture in another format than vendors take becomes."""
+
+    REFUSE = "refuse"
+    PNG = "png"
+    JPEG = "jpeg"
+
+
+class SizePolicy(StrEnum):
+    """Which size an answered picture has: the one that the model makes of what was asked, or exactly that."""
+
+    MODEL = "model"
+    EXACT = "exact"
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """
@@ -35,6 +50,8 @@ class Terms:
     pins: Mapping[str, str] = field(default_factory=dict)
     mask: MaskPolicy = MaskPolicy.REFUSE
     oversize: OversizePolicy = OversizePolicy.REFUSE
+    convert: ConvertPolicy = ConvertPolicy.REFUSE
+    size_policy: SizePolicy = SizePolicy.MODEL
     rule: str = ""
 
 

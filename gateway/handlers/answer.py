@@ -59,7 +59,7 @@ class Answerer:
         try:
             if not pictures:
                 raise worst(errors)
-            notes = self._notes(handle, len(pictures))
+            notes = self._notes(handle, pictures)
             started = self.clock.now()
             body = reply.write(pictures, created=int(handle.job.record.created))
             response = await respond.whole(request, body, self._headers(handle, notes))
@@ -192,12 +192,15 @@ class Answerer:
             param="response_format",
         )
 
-    def _notes(self, handle: JobHandle, made: int) -> tuple[Note, ...]:
-        record = handle.job.record
-        if made == record.n:
-            return record.reply.notes
-        others = (note for note in record.reply.notes if note.param != "n")
-        return (*others, Note("n", Fate.EMULATED, f"{made} of {record.n}"))
+    def _notes(self, handle: JobHandle, pictures: Sequence[reply.Picture]) -> tuple[Note, ...]:
+        record, found = handle.job.record, dict[str, Note]()
+        wanted, sizes = record.reply.size, {picture.blob.pixels for picture in pictures}
+        if wanted and sizes != {wanted}:
+            # The picture was paid, and could not be brought to its size.
+            found["size"] = Note("size", Fate.IGNORED, "answered as made")
+        if len(pictures) < record.n:
+            found["n"] = Note("n", Fate.EMULATED, f"{len(pictures)} of {record.n}")
+        return (*(note for note in record.reply.notes if note.param not in found), *found.values())
 
     def _headers(self, handle: JobHandle, notes: Sequence[Note]) -> dict[str, str]:
         found = {}

@@ -184,7 +184,7 @@ class Images:
             resend=told.again,
             platform=platform,
             plan=plan,
-            reply=ReplySpec(edit.response_format, edit.output_format, plan.notes, f"image_{self.purpose}"),
+            reply=ReplySpec(edit.response_format, edit.output_format, plan.notes, f"image_{self.purpose}", plan.size),
             inputs=[*taken.hold(), *made],
             began=span[0],
             deadline=span[1],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NoReturn, Protocol
 
 from gateway.domain.errors import ImageTooLarge, InvalidField, InvalidImage, InvalidType, TooLarge, UnsupportedImage
-from gateway.domain.size import Pixels
 from gateway.handlers.multipart import Part
 from gateway.imaging.formats import HEAD_BYTES, foreign
 from gateway.imaging.probe import NotAnImage, Prober
@@ -19,6 +18,8 @@ class PictureLimits(Protocol):
     def image_bytes(self) -> int: ...
     @property
     def image_pixels(self) -> int: ...
+    @property
+    def convertible(self) -> bool: ...
 
 
 class TextPart:
@@ -68,7 +69,7 @@ class PicturePart:
         self.name, self.param = name, param
         self._called, self._declared = called, declared
         self._writer, self._limits = writer, limits
-        self._prober = Prober()
+        self._prober = Prober(convertible=limits.convertible)
         self._head = b""
         self._measured = False
 
@@ -102,7 +103,7 @@ class PicturePart:
         except NotAnImage as fault:
             self._refuse(fault)
         self._measure()
-        return await self._writer.finish(found.media_type, Pixels(found.width, found.height))
+        return await self._writer.finish(found.media_type, found.pixels, found.orientation)
 
     def discard(self) -> None:
         self._writer.discard()
@@ -118,8 +119,8 @@ class PicturePart:
             )
 
     def _refuse(self, fault: NotAnImage) -> NoReturn:
-        known = foreign(self._head)
-        if not self._declared and known in (None, "a data URL", "base64 text"):
+        known = foreign(self._head) if self._prober.media_type is None else None
+        if not self._declared and self._prober.media_type is None and known in (None, "a data URL", "base64 text"):
             raise InvalidType(
                 f"Invalid type for '{self.param}': expected a file, but got text instead.", param=self.param
             )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.domain.errors import InternalError
 from gateway.domain.rework import Rework
-from gateway.domain.size import Pixels
-from gateway.imaging.probe import NotAnImage, Prober
 from gateway.imaging.workers import Imaging
+from gateway.jobs.fit import remake
 from gateway.platforms.contract import Plan
-from gateway.stores.blobs import BlobWriter, SpooledBlob
+from gateway.stores.blobs import SpooledBlob
 from gateway.stores.spool import Spool
 
 
@@ -40,22 +38,4 @@ async def fulfil(plan: Plan, imaging: Imaging, spool: Spool) -> tuple[Plan, tupl
 
 async def _make(work: Rework, made: dict[Rework, SpooledBlob], imaging: Imaging, spool: Spool) -> None:
     # What comes out is about as large as what goes in, or smaller; more is found while it comes.
-    room = await spool.reserve(work.source.length)
-    writer, prober = BlobWriter(room), Prober()
-
-    async def take(piece: bytes) -> None:
-        prober.feed(piece)
-        await writer.write(piece)
-
-    try:
-        await imaging.make(work, take)
-        found = prober.finish()
-        made[work] = await writer.finish(found.media_type, Pixels(found.width, found.height))
-    except BaseException as error:
-        writer.discard()
-        if isinstance(error, NotAnImage):
-            text = "The gateway could not process the picture."
-            raise InternalError(text, detail=f"a worker made no picture: {error}") from error
-        raise
-    finally:
-        room.close()
+    made[work] = await remake(work, imaging, await spool.reserve(work.source.length))

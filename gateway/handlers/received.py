@@ -23,7 +23,11 @@ SLACK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one upload may weigh; `image_pixels` is width × height of one picture, `text_bytes` one text field."""
+    """
+    What one upload may weigh; `image_pixels` is width × height of one picture, `text_bytes` one text field.
+
+    `convertible`: pictures may come in formats that are converted before anybody gets them.
+    """
 
     image_bytes: int
     images: int
@@ -31,6 +35,7 @@ class Limits:
     parts: int = 64
     text_bytes: int = 128 * 1024
     pace: Pace = field(default=Pace())
+    convertible: bool = False
 
     @property
     def total_bytes(self) -> int:

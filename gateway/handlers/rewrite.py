@@ -30,6 +30,7 @@ class Rewritten:
 
     digest = ""
     pixels = Pixels(0, 0)
+    orientation = 1
 
     def __init__(self, raw: Blob, media_type: str, splices: Iterable[Splice]) -> None:
         """`splices` do not overlap."""

@@ -30,11 +30,12 @@ class UploadSettings(Settings):
     def pace(self) -> Pace:
         return Pace(grace_s=self.grace, bytes_per_s=self.min_rate, stall_s=self.stall)
 
-    def limits(self, *, images: int, image_bytes: int, image_pixels: int) -> Limits:
+    def limits(self, *, images: int, image_bytes: int, image_pixels: int, convertible: bool = False) -> Limits:
         """These settings narrowed to what the widest model in reach takes."""
         return Limits(
             image_bytes=min(self.image_bytes, image_bytes),
             images=min(self.images, images),
             image_pixels=image_pixels,
             pace=self.pace,
+            convertible=convertible,
         )

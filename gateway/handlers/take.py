@@ -16,7 +16,7 @@ from gateway.dialects.openai.form import read_edit
 from gateway.dialects.openai.generation import read_generation
 from gateway.domain.blob import Link
 from gateway.domain.edit import Edit
-from gateway.domain.target import JobTarget, OversizePolicy, RelayTarget, Target
+from gateway.domain.target import ConvertPolicy, JobTarget, OversizePolicy, RelayTarget, Target
 from gateway.handlers.hold import Held, hold
 from gateway.handlers.keys import FACTS, SNAPSHOT, Snapshot
 from gateway.handlers.receive import receive_any
@@ -111,12 +111,16 @@ def known(facts: Facts, edit: Edit) -> Facts:
 
 
 def _limits(snapshot: Snapshot, targets: Sequence[JobTarget]) -> Limits:
-    """The widest reachable model's numbers, within the operator's own; what is made smaller may come larger."""
+    """The widest reachable model's numbers, within the operator's own; what is made anew may come larger."""
     uploads = snapshot.uploads
     models = [snapshot.platforms[target.platform].models[target.model] for target in targets]
     shrinks = any(target.terms.oversize is OversizePolicy.DOWNSCALE for target in targets)
+    converts = any(target.terms.convert is not ConvertPolicy.REFUSE for target in targets)
     return uploads.limits(
         images=max((model.max_images for model in models), default=1),
-        image_bytes=uploads.image_bytes if shrinks else max((model.max_image_bytes for model in models), default=1),
+        image_bytes=uploads.image_bytes
+        if shrinks or converts
+        else max((model.max_image_bytes for model in models), default=1),
         image_pixels=uploads.image_pixels if shrinks else max((model.max_image_pixels for model in models), default=1),
+        convertible=converts,
     )

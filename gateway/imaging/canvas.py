@@ -7,18 +7,35 @@ https://pillow.readthedocs.io/en/stable/reference/Image.html
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from importlib import import_module
 
 # All that Pillow would otherwise import at the first picture of a kind. MPO is what it calls a JPEG with more pictures
 # behind the first, as telephones make them.
 from PIL import Image, ImageChops, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from gateway.imaging.channels import rgb, rgba
-from gateway.imaging.formats import JPEG, PNG
+from gateway.imaging.channels import RGB, Samples, rgb, rgba
+from gateway.imaging.exif import UPRIGHT
+from gateway.imaging.formats import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 from gateway.imaging.frames import Fault, Order
 from gateway.imaging.probe import Probe
+from gateway.imaging.profiles import png_colours, space
 
 PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = {
+    PNG: "PNG",
+    JPEG: "JPEG",
+    WEBP: "WEBP",
+    HEIC: "HEIF",
+    AVIF: "AVIF",
+    TIFF: "TIFF",
+    BMP: "BMP",
+    GIF: "GIF",
+}
+# These decoders turn the picture themselves.
+_UPRIGHT = (HEIC, TIFF)
+# What can be made RGB without a guess: not the floating point and the 32 bits of a TIFF.
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L")
 
 # Vendors take 20 MB or 20 MiB (https://docs.bfl.ai/kontext/kontext_image_editing): what comes near goes as a JPEG.
 MOST_PNG_BYTES = 18 * 1024 * 1024
@@ -26,12 +43,13 @@ JPEG_QUALITY = 92
 # A fraction of the default level's time for a few more bytes; the picture lives for seconds.
 PNG_LEVEL = 1
 
-# https://www.w3.org/TR/png-3/#11IHDR: the bit depth stands behind width and height.
-_DEPTH_AT = 24
-# https://www.color.org/specification/ICC.1-2022-05.pdf 7.2: the colour space that the profile describes.
-_ICC_SPACE = slice(16, 20)
-# https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf 4.6.4
-_ORIENTATION = 0x0112
+# What is nowhere clearer than this leaves nothing to be edited, whether by intent or by a slip of some brush or codec;
+# the edit would be paid all the same.
+OPAQUE, LEAST_ALPHA = 255, 128
+
+# https://www.w3.org/TR/png-3/#11IHDR: the bit depth stands behind width and height, the colour type behind it.
+_DEPTH_AT, _GREY = 24, (0, 4)
+# What undoes an EXIF orientation. https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf 4.6.4
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -41,6 +59,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = tuple(turn for number, turn in _TURNS.items() if number > 4)
+
+
+# How a vendor's result is written again: as it was asked for.
+_KEPT: dict[str, dict[str, object]] = {"PNG": {"compress_level": 6}, "WEBP": {"quality": 95}}
 
 
 class Unusable(Exception):
@@ -61,63 +84,99 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         if width * height > max_pixels:
             raise Unusable(Fault.PIXELS, f"has {width} × {height} pixels; {max_pixels} are allowed")
     Image.MAX_IMAGE_PIXELS = None  # the operator's limit holds, which has just been applied
-    with Image.open(file, formats=FORMATS) as image:
+    _prepare(found.media_type)
+    with Image.open(file, formats=(FORMATS[found.media_type],)) as image:
+        upright = found.media_type in _UPRIGHT
         # Two readers of one file who disagree about its size: somebody wants the first to be believed.
-        if image.size != (found.width, found.height):
+        if image.size != ((found.pixels.width, found.pixels.height) if upright else (found.width, found.height)):
             raise Unusable(Fault.IMAGE, "its header contradicts itself")
-        depth = file.getbuffer()[_DEPTH_AT] if found.media_type == PNG else 8
+        if image.mode not in _MODES:
+            raise Unusable(Fault.IMAGE, f"its kind of pixels ({image.mode}) is not supported")
+        data, stored = file.getbuffer(), Samples(8, grey=image.mode in ("1", "L", "LA", "I;16", "I;16B", "I;16L"))
+        if found.media_type == PNG:
+            stored = Samples(data[_DEPTH_AT], grey=data[_DEPTH_AT + 1] in _GREY)
+        # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
+        if upright and order.orientation and found.orientation != UPRIGHT:
+            raise Unusable(Fault.MASK, "its size is not that of the image")
+        own = UPRIGHT if upright else found.orientation
+        place = _Place(order.pixels, _TURNS.get(order.orientation or own), order.crop)
         if order.mask:
-            return _saved(_mask(image, depth, order), "PNG", compress_level=PNG_LEVEL)
-        return _picture(image, found, depth, order)
+            return _saved(_mask(image, stored, place), "PNG", compress_level=PNG_LEVEL)
+        return _picture(image, data, found, stored, order, place)
 
 
-def _mask(image: Image.Image, depth: int, order: Order) -> Image.Image:
+def _prepare(media_type: str) -> None:
+    """Load the decoders that are seldom needed; each is to be content with one thread, whose memory counts here."""
+    if media_type == HEIC:
+        pillow_heif = import_module("pillow_heif")
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    elif media_type == AVIF:
+        vars(import_module("PIL.AvifImagePlugin"))["DEFAULT_MAX_THREADS"] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How the stored pixels come to lie: scaled to a size as it is seen, or None; and turned."""
+
+    pixels: tuple[int, int] | None
+    turn: Image.Transpose | None
+    crop: bool = False
+
+    @property
+    def stored(self) -> tuple[int, int] | None:
+        """The size before the turn."""
+        return self.pixels[::-1] if self.pixels and self.turn in _SIDEWAYS else self.pixels
+
+    def put(self, image: Image.Image, how: Image.Resampling) -> Image.Image:
+        if self.stored is not None:
+            image = image.resize(self.stored, how, box=_middle(image.size, self.stored) if self.crop else None)
+        return image if self.turn is None else image.transpose(self.turn)
+
+
+def _middle(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest part of the ratio that is wanted."""
+    scale = min(size[0] / wanted[0], size[1] / wanted[1])
+    left, top = ((have - want * scale) / 2 for have, want in zip(size, wanted, strict=True))
+    return left, top, left + wanted[0] * scale, top + wanted[1] * scale
+
+
+def _mask(image: Image.Image, stored: Samples, place: _Place) -> Image.Image:
     """Grey: white where the picture is transparent, black where it is opaque."""
     if not image.has_transparency_data:
         raise Unusable(Fault.MASK, "it has no alpha channel")
-    alpha = rgba(image, depth).getchannel("A")
-    if alpha.getextrema() == (255, 255):
-        raise Unusable(Fault.MASK, "it is opaque everywhere")
+    alpha = rgba(image, stored).getchannel("A")
+    least = next(value for value, count in enumerate(alpha.histogram()) if count)
+    if least >= LEAST_ALPHA:
+        where = "it is opaque everywhere" if least == OPAQUE else "it is nowhere more than half transparent"
+        raise Unusable(Fault.MASK, where)
     # Bilinear: a sharper filter rings beside an edge, which would be a seam in the edited picture.
-    return _scaled(ImageChops.invert(alpha), order, Image.Resampling.BILINEAR)
+    return place.put(ImageChops.invert(alpha), Image.Resampling.BILINEAR)
 
 
-def _picture(image: Image.Image, found: Probe, depth: int, order: Order) -> memoryview:
-    # A picture that loses its alpha has a mask beside it, which knows nothing of turns.
-    turn = _turn(image) if order.pixels and not order.flatten else None
-    if order.pixels:
+def _picture(
+    image: Image.Image, file: memoryview, found: Probe, stored: Samples, order: Order, place: _Place
+) -> memoryview:
+    if place.stored and not order.crop:
         # A JPEG is decoded at the half, quarter or eighth that still suffices, which saves most of time and memory.
-        image.draft(None, order.pixels)
-    profile = image.info.get("icc_profile")
-    if image.mode not in ("RGB", "RGBA", "P", "PA") or not profile or profile[_ICC_SPACE] != b"RGB ":
+        image.draft(None, place.stored)
+    profile, colours = image.info.get("icc_profile"), None
+    if found.media_type == PNG and not profile:
+        colours = png_colours(file)
+    if image.mode not in ("RGB", "RGBA", "P", "PA") or space(profile) != b"RGB ":
         profile = None  # there is none, or it describes other channels than the result has
-    plain = rgba(image, depth) if image.has_transparency_data and not order.flatten else rgb(image)
-    made = _scaled(plain, order, Image.Resampling.LANCZOS, turn)
-    if found.media_type != JPEG or not order.pixels:
-        png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile)
+    plain = rgba(image, stored) if image.has_transparency_data and not order.flatten else rgb(image, stored)
+    made = place.put(plain, Image.Resampling.LANCZOS)
+    if order.crop and found.media_type != JPEG:
+        form = FORMATS[found.media_type]
+        return _saved(made, form, **_KEPT[form], icc_profile=profile, **({"pnginfo": colours} if colours else {}))
+    is_jpeg = found.media_type == JPEG and order.pixels is not None
+    if order.form == "jpeg":
+        is_jpeg = made.mode == "RGB"  # a JPEG cannot be transparent
+    if not is_jpeg:
+        png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile, pnginfo=colours)
         if len(png) <= MOST_PNG_BYTES:
             return png
-    return _saved(rgb(made), "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - Pillow raises many kinds on broken EXIF, which spoils no pixel
-        return None
-
-
-def _scaled(
-    image: Image.Image, order: Order, how: Image.Resampling, turn: Image.Transpose | None = None
-) -> Image.Image:
-    """
-    Scaled, then upright. The size counts as the source's own does, before it is turned: whoever asks for it has seen
-    nothing but the header.
-    """
-    if order.pixels is None:
-        return image
-    made = image.resize(order.pixels, how)
-    return made if turn is None else made.transpose(turn)
+    return _saved(rgb(made, RGB), "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
 
 
 def _saved(image: Image.Image, form: str, **options: object) -> memoryview:

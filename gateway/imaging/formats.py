@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
+HEIC, AVIF, TIFF, BMP, GIF = "image/heic", "image/avif", "image/tiff", "image/bmp", "image/gif"
 
 # Enough to see an <svg> behind an XML prologue; a magic number needs 16 bytes at most.
 HEAD_BYTES = 512
@@ -39,6 +42,11 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"qt  ": "QuickTime"} | dict.fromke
 )
 
 
+# Without the one decoder that Pillow does not bring along.
+CAN_HEIC = find_spec("pillow_heif") is not None
+_CONVERTIBLE = {b"GIF87a": GIF, b"GIF89a": GIF, b"BM": BMP, b"II*\0": TIFF, b"MM\0*": TIFF}
+
+
 def sniff(head: bytes) -> str | None:
     """The media type when the file begins like a PNG, JPEG or WebP, else None; 16 bytes are enough."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -47,6 +55,20 @@ def sniff(head: bytes) -> str | None:
         return JPEG
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return WEBP
+    return None
+
+
+def sniff_convertible(head: bytes) -> str | None:
+    """The media type when the file begins like one of the formats that can be converted; best with `HEAD_BYTES`."""
+    if head[4:8] == b"ftyp":
+        length = min(int.from_bytes(head[:4], "big"), len(head))
+        brands = [head[at : at + 4] for at in (8, *range(16, length - 3, 4))]
+        if b"avif" in brands or b"avis" in brands:
+            return AVIF
+        return HEIC if CAN_HEIC and any(_BRANDS.get(brand) == "HEIC" for brand in brands) else None
+    for magic, media_type in _CONVERTIBLE.items():
+        if head.startswith(magic):
+            return media_type
     return None
 
 

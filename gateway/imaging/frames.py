@@ -26,6 +26,9 @@ class Order:
     mask: bool
     flatten: bool
     pixels: tuple[int, int] | None
+    orientation: int | None = None
+    form: str | None = None
+    crop: bool = False
 
     def pack(self) -> bytes:
         return frame(json.dumps(asdict(self)).encode())
@@ -34,7 +37,8 @@ class Order:
     def read(cls, data: bytes) -> Order:
         fields = json.loads(data)
         pixels = fields["pixels"]
-        return cls(fields["mask"], fields["flatten"], (pixels[0], pixels[1]) if pixels else None)
+        size = (pixels[0], pixels[1]) if pixels else None
+        return cls(fields["mask"], fields["flatten"], size, fields["orientation"], fields["form"], fields["crop"])
 
 
 class Fault(StrEnum):

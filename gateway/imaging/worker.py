@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 def _serve(order: bytes, stdin: BinaryIO, stdout: BinaryIO, max_pixels: int) -> None:
     """One job. Raises: MemoryError, after which this process is of no more use; EOFError, BrokenPipeError."""
-    file, prober = io.BytesIO(), Prober()
+    file, prober = io.BytesIO(), Prober(convertible=True)
     while data := _read(stdin, stdin.read(HEAD_BYTES)):
         prober.feed(data)
         file.write(data)

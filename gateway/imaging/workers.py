@@ -94,7 +94,8 @@ class Imaging:
 
     async def _do(self, worker: Worker, work: Rework, sink: Sink) -> Verdict:
         size = work.pixels
-        order = Order(work.mask, work.flatten, None if size is None else (size.width, size.height))
+        scaled = None if size is None else (size.width, size.height)
+        order = Order(work.mask, work.flatten, scaled, work.orientation, work.form, work.crop)
         timer = asyncio.timeout(self._settings.within)
         try:
             async with timer:

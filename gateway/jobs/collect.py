@@ -10,6 +10,7 @@ from __future__ import annotations
 from gateway.domain.blob import Blob, Link
 from gateway.domain.errors import GatewayError, Paid, ResultLost
 from gateway.domain.outcome import Finished, Ticket
+from gateway.domain.size import Pixels
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
 from gateway.upstream.download import FetchFailed
@@ -23,9 +24,12 @@ AGAIN_S, AGAIN_LONGEST_S = 0.25, 30.0
 HOPELESS_TRIES = 3
 
 
-async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finished: Finished) -> str:
+async def collect(
+    tools: Tools, platform: Platform, ticket: Ticket | None, finished: Finished, size: Pixels | None = None
+) -> str:
     """
-    The stored picture's reference in `Results`. `ticket` is None when the vendor answered at once.
+    The stored picture's reference in `Results`. `ticket` is None when the vendor answered at once, `size` when the
+    picture stays as it is made.
 
     Raises: ResultLost.
     """
@@ -34,7 +38,7 @@ async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finis
         try:
             blob = await _fetch(tools, platform, finished)
             try:
-                return await tools.results.put(blob)
+                return await _put(tools, blob, size)
             except BaseException:
                 if blob is not finished.results[0]:
                     blob.release()
@@ -52,6 +56,19 @@ async def collect(tools: Tools, platform: Platform, ticket: Ticket | None, finis
         await tools.clock.sleep(tools.jitter(min(AGAIN_LONGEST_S, AGAIN_S * 2 ** min(tries, 8))))
         if ticket is not None:
             finished = await _fresh(tools, platform, ticket) or finished
+
+
+async def _put(tools: Tools, blob: Blob, size: Pixels | None) -> str:
+    """What is stored is taken over; on a failure `blob` is not."""
+    if size is None or (made := await tools.fit(blob, size)) is blob:
+        return await tools.results.put(blob)
+    try:
+        ref = await tools.results.put(made)
+    except BaseException:
+        made.release()
+        raise
+    blob.release()
+    return ref
 
 
 async def _fetch(tools: Tools, platform: Platform, finished: Finished) -> Blob:

@@ -20,10 +20,12 @@ from gateway.domain.errors import GatewayError, PlatformBusy
 from gateway.jobs.clock import Clock
 from gateway.jobs.concurrency import ConcurrencyLimit
 from gateway.jobs.estimate import rounds
-from gateway.jobs.line import ALL, Line, Waiter
+from gateway.jobs.line import Line, Waiter
 from gateway.stores.contract import Slots
 from gateway.stores.slots import of_others
 
+# The share that everybody competes for; the others are called by their model.
+ALL = ""
 # Submissions whose answers were lost keep slots of their own up to this share of a ceiling.
 LOST_SHARE = 1 / 8
 # When the vendor has refused everything for so long, whoever has waited for as long is told.

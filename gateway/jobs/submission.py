@@ -111,7 +111,7 @@ class Submission:
         self._slot.release()
         self._job.collects(self._index, tools.clock.now())
         await tools.ledger.ready(record.id, self._index, self._owner)
-        ref = await self._step("collect", collect(tools, self._platform, ticket, finished))
+        ref = await self._step("collect", collect(tools, self._platform, ticket, finished, record.reply.size))
         begin.pictures[:] = [each for each in begin.pictures if not any(each is one for one in finished.results[:1])]
         made = Made(ref, finished.seed, self._cost)
         try:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from gateway.domain.blob import Blob
 from gateway.domain.outcome import Ticket
+from gateway.domain.size import Pixels
 from gateway.jobs.breaker import Breakers
 from gateway.jobs.clock import Clock
+from gateway.jobs.fit import as_made
 from gateway.jobs.hints import Hints
 from gateway.jobs.pace import Pace
 from gateway.jobs.queue import Queue
@@ -35,8 +38,8 @@ class Tools:
     """
     Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `present` finds the platform that
     stands now where one of an earlier configuration stood; `doubt` is told of an account that seems to be empty or
-    refused; `able` raises the reason why nothing new can be remembered; `turn` is awaited before each poll, so that many
-    which are due at once do not hold the loop.
+    refused; `able` raises the reason why nothing new can be remembered; `turn` is awaited before each poll, so that
+    many which are due at once do not hold the loop; `fit` brings a picture to a size, or leaves it as it is.
     """
 
     session: Session
@@ -56,6 +59,7 @@ class Tools:
     doubt: Callable[[str], None] = lambda _account: None
     able: Callable[[], None] = lambda: None
     turn: Callable[[], Awaitable[object]] = _at_once
+    fit: Callable[[Blob, Pixels], Awaitable[Blob]] = as_made
 
     def jitter(self, longest_s: float) -> float:
         """Between half of `longest_s` and all of it."""

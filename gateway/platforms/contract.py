@@ -18,6 +18,7 @@ from gateway.domain.hosts import PrivateHosts
 from gateway.domain.notes import Note
 from gateway.domain.outcome import Outcome, Ticket, Unsure
 from gateway.domain.rework import Rework
+from gateway.domain.size import Pixels
 from gateway.domain.target import JobTarget
 from gateway.wire.body import fulfil
 from gateway.wire.call import Answer, Call
@@ -52,6 +53,7 @@ class Plan:
 
     `target` names the model that is really used, which a mask may have changed. `names` maps the vendor's field names
     to the client's, for complaints about a field. `needs` is the pixel work that the calls' bodies have holes for.
+    `size` is what every answered picture is brought to; None leaves it as it is made.
     `credits` is what one call costs by the vendor's price list, None when it has none; `megapixels` what it reads and
     makes, for limits.
     """
@@ -63,6 +65,7 @@ class Plan:
     needs: tuple[Rework, ...] = ()
     credits: float | None = None
     megapixels: float = 0.0
+    size: Pixels | None = None
 
     def fulfilled(self, made: Mapping[Rework, Blob]) -> Plan:
         """The plan with its pixel work done. Raises: KeyError when some of it was not."""

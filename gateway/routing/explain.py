@@ -63,7 +63,8 @@ def spell(target: Target) -> str:
     fields = (("defaults", terms.defaults), ("overrides", terms.overrides), ("pins", terms.pins))
     told = [f"{word} {_pairs(values)}" for word, values in fields if values]
     if isinstance(target, JobTarget):
-        told += [f"mask {terms.mask}", f"oversize {terms.oversize}"]
+        told += [f"mask {terms.mask}", f"oversize {terms.oversize}", f"convert {terms.convert}"]
+        told.append(f"size_policy {terms.size_policy}")
     return "; ".join((_named(target), *told))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from gateway.domain.target import MaskPolicy, OversizePolicy, Terms
+from gateway.domain.target import ConvertPolicy, MaskPolicy, OversizePolicy, Terms
 from gateway.routing.facts import NOBODY, RELAYED, ROUTES, Facts, Kind
 from gateway.routing.index import Index, words_asked
 from gateway.routing.job import JobOption
@@ -138,6 +138,14 @@ class _Builder:
         mask: MaskPolicy = (rule and rule.mask) or self._settings.mask
         oversize: OversizePolicy = (rule and rule.oversize) or self._settings.oversize
         standing = offer.terms.defaults if isinstance(offer, JobOffer) else {}
+        convert: ConvertPolicy = (rule and rule.convert) or self._settings.convert
         return Terms(
-            {**standing, **target.defaults}, target.overrides, target.pins, mask, oversize, rule.name if rule else ""
+            {**standing, **target.defaults},
+            target.overrides,
+            target.pins,
+            mask,
+            oversize,
+            convert,
+            (rule and rule.size_policy) or self._settings.size_policy,
+            rule=rule.name if rule else "",
         )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator
 
 from gateway.domain.settings import Settings
-from gateway.domain.target import MaskPolicy, OversizePolicy
+from gateway.domain.target import ConvertPolicy, MaskPolicy, OversizePolicy, SizePolicy
 from gateway.routing.compare import Comparison
 from gateway.routing.facts import Kind
 
@@ -97,6 +97,8 @@ class RuleSettings(Settings):
     )
     mask: MaskPolicy | None = Field(default=None, description="Instead of routes.mask")
     oversize: OversizePolicy | None = Field(default=None, description="Instead of routes.oversize")
+    convert: ConvertPolicy | None = Field(default=None, description="Instead of routes.convert")
+    size_policy: SizePolicy | None = Field(default=None, description="Instead of routes.size_policy")
 
     @field_validator("to")
     @classmethod
@@ -129,4 +131,12 @@ class RouteSettings(Settings):
     )
     oversize: OversizePolicy = Field(
         default=OversizePolicy.REFUSE, description="A picture larger than the model takes: `downscale` makes it fit"
+    )
+    convert: ConvertPolicy = Field(
+        default=ConvertPolicy.REFUSE,
+        description="What a HEIC, AVIF, TIFF, BMP or GIF becomes before it is translated: `png`, `jpeg`",
+    )
+    size_policy: SizePolicy = Field(
+        default=SizePolicy.MODEL,
+        description="`exact` scales and crops what the model has made to the size asked for, without one the picture's",
     )

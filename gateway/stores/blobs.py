@@ -25,7 +25,10 @@ class SpooledBlob:
     reading.
     """
 
-    __slots__ = ("_file", "_holders", "_kind", "_parts", "_path", "_spool", "digest", "length", "media_type", "pixels")
+    __slots__ = (
+        *("_file", "_holders", "_kind", "_parts", "_path", "_spool"),
+        *("digest", "length", "media_type", "orientation", "pixels"),
+    )
 
     def __init__(
         self,
@@ -38,11 +41,13 @@ class SpooledBlob:
         digest: str,
         media_type: str,
         pixels: Pixels,
+        orientation: int = 1,
     ) -> None:
         self._spool, self._parts, self._file, self._path = spool, parts, file, path
         self._kind = "memory" if file is None and path is None else "disk"
         self._holders = 1
-        self.length, self.digest, self.media_type, self.pixels = length, digest, media_type, pixels
+        self.length, self.digest, self.media_type = length, digest, media_type
+        self.pixels, self.orientation = pixels, orientation
 
     @property
     def in_memory(self) -> bool:
@@ -154,17 +159,24 @@ class BlobWriter:
         if self._pending >= PIECE or spool.unwritten > UNWRITTEN:
             await self._flush()
 
-    async def finish(self, media_type: str, pixels: Pixels) -> SpooledBlob:
-        """The blob, with the type and the size that were read from its bytes."""
+    async def finish(self, media_type: str, pixels: Pixels, orientation: int = 1) -> SpooledBlob:
+        """The blob, with the type, the size and the orientation that were read from its bytes."""
         if self._file is not None:
             await self._flush()
         self._join()
         if self._path is not None and self._file is not None:
             os.close(self._file)
             self._file = None
-        spool, digest = self._room.spool, self._hash.hexdigest()
         return SpooledBlob(
-            spool, self._parts, self._file, self._path, self.length, digest=digest, media_type=media_type, pixels=pixels
+            self._room.spool,
+            self._parts,
+            self._file,
+            self._path,
+            self.length,
+            digest=self._hash.hexdigest(),
+            media_type=media_type,
+            pixels=pixels,
+            orientation=orientation,
         )
 
     def discard(self) -> None:

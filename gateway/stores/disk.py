@@ -33,13 +33,14 @@ HALF = ".tmp"
 class DiskBlob:
     """Implements `Blob` over one file, which is opened for each reading."""
 
-    __slots__ = ("_path", "_spool", "digest", "length", "media_type", "pixels")
+    __slots__ = ("_path", "_spool", "digest", "length", "media_type", "orientation", "pixels")
 
     def __init__(self, spool: Spool, path: Path, found: re.Match[str]) -> None:
         digest, width, height, length, kind = found.groups()
         self._spool, self._path = spool, path
         self.digest, self.length, self.media_type = digest, int(length), f"image/{kind}"
         self.pixels = Pixels(int(width), int(height))
+        self.orientation = 1  # a result is only handed on
 
     def release(self) -> None:
         """The file stays as long as the ledger names it."""

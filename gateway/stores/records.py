@@ -15,6 +15,7 @@ from gateway.domain.edit import OutputFormat, ResponseFormat
 from gateway.domain.errors import GatewayError
 from gateway.domain.notes import Note
 from gateway.domain.outcome import Ticket
+from gateway.domain.size import Pixels
 
 
 class State(StrEnum):
@@ -36,12 +37,16 @@ OPEN = frozenset({State.INTENT, State.SUBMITTED, State.PARKED, State.READY})
 
 @dataclass(frozen=True, slots=True)
 class ReplySpec:
-    """Everything needed to answer later, also by another process. `kind` is the first word of its events' names."""
+    """
+    Everything needed to answer later, also by another process. `kind` is the first word of its events' names, `size`
+    what its pictures are brought to; None leaves them as they are made.
+    """
 
     response_format: ResponseFormat
     output_format: OutputFormat
     notes: tuple[Note, ...]
     kind: str = "image_edit"
+    size: Pixels | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from gateway.domain.egress import Egress
 from gateway.domain.errors import OutOfRoom
 from gateway.domain.hosts import PrivateHosts, read_foreign
 from gateway.domain.public import is_public_host
-from gateway.domain.size import Pixels
 from gateway.imaging.probe import NotAnImage, Prober
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Spool
@@ -118,7 +117,7 @@ class Download:
                         await writer.write(chunk)
                         rate.reads_on()
                 found = prober.finish()
-                return await writer.finish(found.media_type, Pixels(found.width, found.height))
+                return await writer.finish(found.media_type, found.pixels, found.orientation)
             except NotAnImage as error:
                 writer.discard()
                 raise FetchFailed(f"{url.host} sent no whole picture: {error}", status=status) from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 import aiohttp
 
 from gateway.domain.errors import GatewayError, TooLarge
-from gateway.domain.size import Pixels
 from gateway.imaging.probe import NotAnImage, Prober
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Room, Spool
@@ -71,7 +70,7 @@ class _Picture:
             try:
                 await self._take(self._text.close())
                 found = self._prober.finish()
-                return await self._writer.finish(found.media_type, Pixels(found.width, found.height))
+                return await self._writer.finish(found.media_type, found.pixels, found.orientation)
             except (BadBase64, NotAnImage):
                 pass
         self.discard()

@@ -48,7 +48,7 @@ def test_the_first_rule_wins(ask: Ask) -> None:
     """One target, no reason needed before it."""
     assert ask("--images", "2").output.splitlines() == [
         "yes  many",
-        "  1. bfl/flux-kontext-max; mask refuse; oversize refuse",
+        "  1. bfl/flux-kontext-max; mask refuse; oversize refuse; convert refuse; size_policy model",
         "body is read: rule many asks for images",
     ]
 
@@ -59,7 +59,8 @@ def test_why_earlier_rules_do_not(ask: Ask) -> None:
     assert told.output.splitlines() == [
         "no   many: images is 1, not >1",
         "yes  mixed",
-        "  1. bfl/flux-kontext-pro; defaults seed=7; pins n=1; mask refuse; oversize refuse",
+        "  1. bfl/flux-kontext-pro; defaults seed=7; pins n=1; mask refuse; oversize refuse; convert refuse; "
+        "size_policy model",
         "  2. openai with model gpt-image-1",
         "     the first is drawn: bfl/flux-kontext-pro 90%, openai with model gpt-image-1 10%",
         "body is read: rule many asks for images",

@@ -23,8 +23,10 @@ class MemoryBlob:
         cuts: Sequence[int] = (),
         media_type: str = "image/png",
         pixels: Pixels = Pixels(1, 1),  # noqa: B008 - immutable
+        orientation: int = 1,
     ) -> None:
         self.data, self.cuts, self.media_type, self.pixels = data, cuts, media_type, pixels
+        self.orientation = orientation
         self.digest = blake3(data).hexdigest()
         self.released = 0
 

@@ -31,6 +31,7 @@ class Bytes:
     fails_after: int | None = None
     media_type: str = "image/png"
     pixels: Pixels = field(default=Pixels(1, 1))
+    orientation: int = 1
     digest: str = "0" * 64
 
     @property

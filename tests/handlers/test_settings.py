@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.handlers.settings import UploadSettings
 
-MODEL = {"images": 4, "image_bytes": 20_000_000, "image_pixels": 20_000_000}
+MODEL: Any = {"images": 4, "image_bytes": 20_000_000, "image_pixels": 20_000_000}
 
 
 def test_the_narrower_of_two() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +18,8 @@ from gateway.imaging import canvas
 from gateway.imaging.canvas import Unusable, rework
 from gateway.imaging.frames import Fault, Order
 from gateway.imaging.probe import Prober
-from tests.fakes.png_file import GREY, GREY_ALPHA, PALETTE, RGB, chunk, png_file
+from tests.fakes import icc
+from tests.fakes.png_file import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, SAMPLES, chunk, png_file, scanlines
 
 MOST = 1_000_000
 # What Pillow warns of is meant here; a worker is told not to warn.
@@ -51,7 +54,7 @@ def values(image: Image.Image) -> list[Any]:
 @given(st.integers(1, 9), st.integers(1, 9), st.data())
 def test_a_mask_is_its_alpha_turned_over_pixel_by_pixel(width: int, height: int, data: st.DataObject) -> None:
     """Transparent becomes white, opaque black, what is between 255 less its alpha; the size stays."""
-    alpha = data.draw(st.binary(min_size=width * height, max_size=width * height).filter(lambda a: set(a) != {255}))
+    alpha = data.draw(st.binary(min_size=width * height, max_size=width * height).filter(lambda a: min(a) < 128))
     image = Image.new("RGB", (width, height), (9, 200, 77))
     image.putalpha(Image.frombytes("L", (width, height), alpha))
     mask = made(encoded(image), MASK)
@@ -114,11 +117,46 @@ def test_an_interlaced_mask_is_read() -> None:
     assert values(made(data, MASK)) == [255, 0]
 
 
+KINDS = [
+    *((GREY, depth) for depth in (1, 2, 4, 8, 16)),
+    *((PALETTE, depth) for depth in (1, 2, 4, 8)),
+    *((kind, depth) for kind in (RGB, GREY_ALPHA, RGBA) for depth in (8, 16)),
+]
+
+
+@pytest.mark.parametrize(("colour", "depth"), KINDS)
+@pytest.mark.parametrize("size", [(13, 11), (1, 1), (3, 5)])
+@pytest.mark.parametrize("order", [FLATTEN, scale(7, 5), MASK, scale(7, 5, mask=True)])
+def test_interlacing_changes_nothing(colour: int, depth: int, size: tuple[int, int], order: Order) -> None:
+    """Adam7 is another order of the same pixels, in every mode and depth."""
+    dice, bits = random.Random(depth), depth * SAMPLES[colour]
+    pixels = [dice.getrandbits(bits) for _ in range(size[0] * size[1])]
+    extra = [chunk(b"PLTE", dice.randbytes(3 << depth))] if colour == PALETTE else []
+    if colour in (GREY_ALPHA, RGBA):
+        pixels[0] &= -1 << depth  # transparent, so that it can be a mask
+    if order.mask and colour not in (GREY_ALPHA, RGBA):
+        extra.append(chunk(b"tRNS", bytes(1 << depth) if colour == PALETTE else key(pixels[0], colour, depth)))
+    plain, woven = (
+        png_file(size, depth, colour, scanlines(size, bits, pixels, interlaced=woven), *extra, interlaced=woven)
+        for woven in (False, True)
+    )
+    assert values(made(woven, order)) == values(made(plain, order))
+
+
+def key(pixel: int, colour: int, depth: int) -> bytes:
+    """A pixel of grey or RGB as tRNS has it."""
+    parts = [pixel >> depth * place & (1 << depth) - 1 for place in reversed(range(SAMPLES[colour]))]
+    return struct.pack(f">{len(parts)}H", *parts)
+
+
 def test_a_webp_can_be_a_mask() -> None:
     """Lossless, with an alpha channel."""
     image = Image.new("RGBA", (2, 1), (1, 2, 3, 255))
     image.putpixel((1, 0), (1, 2, 3, 0))
     assert values(made(encoded(image, "WEBP", lossless=True, exact=True), MASK)) == [0, 255]
+
+
+NOWHERE = "it is nowhere more than half transparent"
 
 
 @pytest.mark.parametrize(
@@ -129,6 +167,8 @@ def test_a_webp_can_be_a_mask() -> None:
         (encoded(Image.new("I;16", (2, 2))), "it has no alpha channel"),
         (encoded(Image.new("RGB", (2, 2)), "JPEG"), "it has no alpha channel"),
         (encoded(Image.new("RGBA", (2, 2), (1, 2, 3, 255))), "it is opaque everywhere"),
+        *((encoded(Image.new("LA", (2, 2), (1, alpha))), NOWHERE) for alpha in (254, 200, 128)),
+        (encoded(Image.new("RGBA", (9, 9), (1, 2, 3, 254)), "WEBP", lossless=True), NOWHERE),
         (grey_key(8, b"\x08\x09", 7), "it is opaque everywhere"),
         (grey_key(16, b"\x80\x01\x80\x02", 0x8101), "it is opaque everywhere"),
     ],
@@ -158,7 +198,7 @@ def test_odd_pictures_flatten_to_their_colours(data: bytes, colours: list[bytes]
 
 
 def test_a_cmyk_photograph_becomes_rgb() -> None:
-    """As printers' JPEGs are; their profile describes other channels and is left behind."""
+    """As printers' JPEGs are; a profile that cannot be read is left behind."""
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
     data = encoded(image, "JPEG", icc_profile=bytes(16) + b"CMYK" + bytes(200))
     for order in (FLATTEN, scale(8, 8)):
@@ -167,6 +207,70 @@ def test_a_cmyk_photograph_becomes_rgb() -> None:
         red, green, blue = result.getpixel((4, 4))  # type: ignore[misc]  # RGB has three
         assert red > 240
         assert max(green, blue) < 15
+
+
+@pytest.mark.parametrize("order", [FLATTEN, scale(8, 8)])
+@pytest.mark.parametrize(
+    ("ink", "seen"), [((255, 0, 0, 0), 118), ((0, 255, 0, 0), 255), ((0, 0, 0, 255), 0), ((0, 0, 0, 0), 255)]
+)
+def test_a_profile_of_inks_is_applied(order: Order, ink: tuple[int, int, int, int], seen: int) -> None:
+    """Cyan of this profile is a grey of L* 50, which is 118 or 119 in sRGB, and its magenta cannot be seen."""
+    profile = icc.cmyk({(1, 0, 0, 0): 50, (0, 0, 0, 1): 0})
+    result = made(encoded(Image.new("CMYK", (16, 16), ink), "JPEG", quality=95, icc_profile=profile), order)
+    assert (result.mode, "icc_profile" in result.info) == ("RGB", False)
+    assert all(abs(value - seen) <= 3 for value in result.getpixel((4, 4)))  # type: ignore[union-attr]  # a tuple
+
+
+@pytest.mark.parametrize("order", [FLATTEN, scale(16, 16)])
+@pytest.mark.parametrize(
+    ("colour", "depth", "pixel", "seen"),
+    [
+        (GREY, 1, 1, 255),
+        (GREY, 2, 2, 213),
+        (GREY, 4, 8, 193),
+        (GREY, 8, 128, 188),
+        (GREY, 16, 0x8000, 188),
+        (GREY_ALPHA, 8, 0x80FF, 188),
+        (GREY_ALPHA, 16, 0x8000FFFF, 188),
+    ],
+)
+def test_a_profile_of_greys_is_applied(order: Order, colour: int, depth: int, pixel: int, seen: int) -> None:
+    """Half the light is 188 in sRGB. With one colour that counts as transparent as well."""
+    name = chunk(b"iCCP", b"x\0\0" + zlib.compress(icc.grey(1.0)))
+    lines = scanlines((16, 16), depth * SAMPLES[colour], [pixel] * 256)
+    extras = [[], [chunk(b"tRNS", b"\0\0")]] if colour == GREY else [[]]
+    for extra in extras:
+        result = made(png_file((16, 16), depth, colour, lines, name, *extra), order)
+        assert "icc_profile" not in result.info
+        near = result.getpixel((4, 4))
+        assert isinstance(near, tuple)
+        assert all(abs(value - seen) <= 1 for value in near[:3])
+        assert near[3:] in ((), (255,))
+
+
+@pytest.mark.parametrize("space", [b"RGB ", b"CMYK", b"GRAY", b"Lab ", b"2CLR"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+def test_a_profile_of_other_channels_is_left_behind(mode: str, space: bytes) -> None:
+    """And a broken one: whatever it says, the picture is as it is without."""
+    image, broken = Image.effect_noise((8, 8), 90).convert(mode), bytes(16) + space + bytes(200)
+    result = made(encoded(image, icc_profile=broken), FLATTEN)
+    assert values(result) == values(made(encoded(image), FLATTEN))
+    assert ("icc_profile" in result.info) == (space == b"RGB " and mode in ("RGB", "RGBA", "P"))
+
+
+def test_a_pngs_own_words_for_its_colours_are_kept() -> None:
+    """What viewers go by where there is no profile; not where one was applied instead."""
+    told = chunk(b"gAMA", struct.pack(">I", 100_000)) + chunk(b"cHRM", struct.pack(">8I", *range(8)))
+    told += chunk(b"cICP", b"\x0c\x0d\0\1")
+    for colour in (RGB, GREY, RGBA, GREY_ALPHA):
+        pixels = scanlines((2, 1), 8 * SAMPLES[colour], [0x7F] * 2)
+        for order in (FLATTEN, scale(4, 4)):
+            prober = Prober()
+            prober.feed(data := png_file((2, 1), 8, colour, pixels, told))
+            assert told in bytes(rework(io.BytesIO(data), prober.finish(), order, MOST))
+    profile = chunk(b"iCCP", b"x\0\0" + zlib.compress(icc.grey(1.0)))
+    result = made(png_file((2, 1), 8, GREY, scanlines((2, 1), 8, [1, 2]), profile, told), FLATTEN)
+    assert "gamma" not in result.info
 
 
 def test_a_profile_is_kept_and_other_metadata_dropped() -> None:
@@ -222,51 +326,78 @@ def test_a_flattened_picture_may_be_scaled_too() -> None:
 CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
 
+# Pillow's numbers of the turns that lead from what is seen to what is stored.
+BACK = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+
+
 def turned(orientation: int) -> Image.Image:
     """As a camera stores what stands upright as red, green above blue, white: with a tag that says how to turn it."""
     upright = Image.new("RGB", (64, 32))
     for index, colour in enumerate(CORNERS.values()):
         left, top = 32 * (index % 2), 16 * (index // 2)
         upright.paste(colour, (left, top, left + 32, top + 16))
-    back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's numbers of the turns that undo the tag's
-    return upright.transpose(Image.Transpose(back[orientation])) if orientation in back else upright
+    return laid(upright, orientation)
+
+
+def laid(upright: Image.Image, orientation: int) -> Image.Image:
+    """As it is stored under this orientation."""
+    return upright.transpose(Image.Transpose(BACK[orientation])) if orientation in BACK else upright
+
+
+ORDERS = [FLATTEN, scale(32, 16), scale(32, 16, flatten=True)]
+
+
+def exif(orientation: int) -> Image.Exif:
+    made = Image.Exif()
+    made[0x0112] = orientation
+    return made
+
+
+def stands_upright(image: Image.Image) -> bool:
+    far = image.width // 4, image.height // 4
+    places = [(x, y) for y in (far[1], 3 * far[1]) for x in (far[0], 3 * far[0])]
+    found = [image.convert("RGB").getpixel(place) for place in places]
+    return image.width == 2 * image.height and all(
+        abs(have - want) < 40
+        for pixel, colour in zip(found, CORNERS.values(), strict=True)
+        for have, want in zip(pixel, colour, strict=True)  # type: ignore[arg-type]  # RGB has three
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_scaled_picture_stands_upright(orientation: int, form: str) -> None:
-    """Its size counts as it is stored, so nothing is squeezed; then it is turned as its EXIF says."""
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = turned(orientation)
-    data = encoded(stored, form, exif=exif)
-    result = made(data, scale(stored.width // 2, stored.height // 2))
-    assert result.size == (32, 16)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_reworked_picture_stands_upright(orientation: int, form: str, order: Order) -> None:
+    """Whatever is done with it; its size counts as it is seen, and nobody turns it once more."""
+    result = made(encoded(turned(orientation), form, exif=exif(orientation)), order)
+    assert result.size == (order.pixels or (64, 32))
     assert 0x0112 not in result.getexif()
-    for (x, y), colour in zip(((8, 4), (24, 4), (8, 12), (24, 12)), CORNERS.values(), strict=True):
-        pixel = result.getpixel((x, y))
-        assert isinstance(pixel, tuple)
-        assert all(abs(have - want) < 40 for have, want in zip(pixel, colour, strict=True))
+    assert stands_upright(result)
 
 
-def test_what_is_not_scaled_lies_as_it_is_stored() -> None:
-    """So that a mask of the stored size fits the flattened picture."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    stored = turned(6)
-    assert values(made(encoded(stored, exif=exif), FLATTEN)) == values(stored)
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [None, (32, 16)])
+def test_a_mask_lies_as_it_is_seen(orientation: int, size: tuple[int, int] | None) -> None:
+    """By its own EXIF, or by its picture's, over whose stored pixels it was painted."""
+    upright = Image.new("RGBA", (64, 32), (0, 0, 0, 255))
+    upright.paste((0, 0, 0, 0), (0, 0, 32, 16))
+    want = made(encoded(upright), Order(True, False, size))
+    stored = laid(upright, orientation)
+    assert values(made(encoded(stored, exif=exif(orientation)), Order(True, False, size))) == values(want)
+    assert values(made(encoded(stored, exif=exif(3)), Order(True, False, size, orientation))) == values(want)
 
 
-def test_a_picture_and_its_mask_stay_one_above_the_other() -> None:
-    """Scaled both, neither is turned: a mask drawn over the stored pixels has no orientation of its own."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    stored = turned(6)
-    half = stored.width // 2, stored.height // 2
-    flat = made(encoded(stored, exif=exif), scale(*half, flatten=True))
-    mask = made(encoded(stored.convert("LA").point(lambda value: value // 2), exif=exif), scale(*half, mask=True))
-    assert flat.size == mask.size == half
-    assert values(flat) == values(made(encoded(stored), scale(*half)))
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_only_exif_turns(orientation: int) -> None:
+    """XMP may still say how an upright picture once lay: `sharp` keeps it, and no viewer looks there."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    for form in ("JPEG", "WEBP"):
+        options: dict[str, Any] = {"exif": exif(6)} if orientation == 6 else {}
+        data = encoded(turned(orientation), form, xmp=xmp, **options)
+        assert all(stands_upright(made(data, order)) for order in ORDERS)
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    assert all(stands_upright(made(encoded(turned(1), pnginfo=text), order)) for order in ORDERS)
 
 
 def test_broken_exif_spoils_nothing() -> None:

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from gateway.imaging.headers import MAX_JPEG_STEPS
+from gateway.imaging.headers import MAX_JPEG_STEPS, MAX_SHORT_CHUNKS
 from gateway.imaging.probe import NotAnImage, Probe, Prober, Truncated
 
 IEND = b"\0\0\0\0IEND\xae\x42\x60\x82"
@@ -131,7 +131,9 @@ def test_every_common_kind_of_frame_is_read(code: int) -> None:
     assert probe(jpeg(segment(0xFE, b"hello"), frame(640, 480, code))) == Probe("image/jpeg", 640, 480)
 
 
-@pytest.mark.parametrize("between", [b"\xff" * 200, bytes(200), b"\xff\0", b"\xff\1", b"\xff\xd0", b"\x7f\xff"])
+@pytest.mark.parametrize(
+    "between", [b"\xff" * 200, b"\xff" * 5_000_000, bytes(200), b"\xff\0", b"\xff\1", b"\xff\xd0", b"\x7f\xff"]
+)
 def test_fill_and_stray_bytes_are_passed_over(between: bytes) -> None:
     """Bytes that every decoder skips between JPEG segments do no harm."""
     data = jpeg(segment(0xE1, b"\xff\xd9 a thumbnail's end"), between, frame(640, 480), between)
@@ -153,3 +155,73 @@ def test_a_webp_is_as_long_as_it_says(extra: int) -> None:
     assert probe(data + bytes(extra)) == Probe("image/webp", 2, 2)
     with pytest.raises(Truncated, match="shorter than its RIFF header says"):
         probe(data[:-1])
+
+
+def test_fill_bytes_may_stand_before_any_marker() -> None:
+    """Also before the end mark, and between scans. T.81 B.1.1.2 names no limit."""
+    fill = b"\xff" * 100_000
+    data = jpeg(fill + frame(640, 480))
+    assert probe(data[:-2] + fill + segment(0xDA, bytes(6)) + b"\x11" + fill + b"\xff\xd9") == probe(data)
+
+
+@pytest.mark.parametrize(
+    "scan", [b"\xff\0\xff\xd0\xff\xd7", b"\xff\1\xff\xbf", b"\xff\xd8", segment(0xC4, b"\xff\xd9")]
+)
+def test_only_a_marker_of_its_own_ends_a_jpeg(scan: bytes) -> None:
+    """Stuffed bytes, restarts, strays and what stands in a segment are none."""
+    data = jpeg(frame(640, 480))[:-2] + scan
+    with pytest.raises(Truncated):
+        probe(data)
+    assert probe(data + b"\xff\xd9").width == 640
+
+
+def test_small_pieces_without_end_are_refused() -> None:
+    """A million empty segments or chunks would be work for nothing; those of an animation are few."""
+    with pytest.raises(NotAnImage, match="too many small chunks"):
+        probe(png(2, 2, chunk(b"teSt", b"") * MAX_SHORT_CHUNKS))
+    assert probe(png(2, 2, chunk(b"teSt", b"") * 5000 + chunk(b"IDAT", bytes(300)) * 20_000)).width == 2
+    with pytest.raises(NotAnImage, match="too many segments"):
+        probe(jpeg(frame(2, 2))[:-2] + segment(0xDA, bytes(6)) * MAX_JPEG_STEPS + b"\xff\xd9")
+    many = riff(b"VP8X", b"\x08" + vp8x(2, 2)[1:] + struct.pack("<4sI", b"TEST", 0) * 50_000, chunk_size=10)
+    assert probe(many).width == 2
+
+
+def exif(value: int, kind: int = 3, count: int = 1) -> bytes:
+    return b"II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", count, 0x0112, kind, 1, value, 0, 0)
+
+
+PREFIX = b"Exif\0\0"
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (exif(6), 6),
+        (exif(0), 1),
+        (exif(9), 1),
+        (exif(6, kind=2), 1),
+        (exif(6, count=65_535), 6),
+        (exif(6)[:-6], 1),
+        (exif(6).replace(b"II", b"XX"), 1),
+        (b"II*\0\xff\xff\xff\xff" + bytes(20), 1),
+        (b"II*\0\0\0\0\0" + bytes(20), 1),
+        (b"MM", 1),
+        (b"", 1),
+    ],
+)
+def test_an_orientation_is_read_in_every_container(block: bytes, expected: int) -> None:
+    """Broken EXIF says nothing and does no harm; what stands behind it is found."""
+    webp = riff(b"VP8X", b"\x08" + vp8x(2, 2)[1:], chunk_size=10)
+    for with_prefix in (False, True):
+        data = PREFIX * with_prefix + block
+        body = webp[12:] + struct.pack("<4sI", b"ALPH", 3) + b"abc\0" + struct.pack("<4sI", b"EXIF", len(data)) + data
+        assert probe(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body).orientation == expected
+        assert probe(png(2, 2, chunk(b"eXIf", data) + chunk(b"teSt", b"x"))).orientation == expected
+    found = probe(jpeg(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0..."), segment(0xE1, PREFIX + block), frame(2, 2)))
+    assert found.orientation == expected
+
+
+def test_of_several_orientations_the_first_counts() -> None:
+    """In a JPEG, as browsers take it."""
+    data = jpeg(segment(0xE1, PREFIX + exif(6)), frame(2, 2), segment(0xE1, PREFIX + exif(3)))
+    assert probe(data).orientation == 6

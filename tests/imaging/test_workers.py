@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from gateway.domain.edit import OutputFormat
 from gateway.domain.errors import (
     GatewayError,
     ImageTooLarge,
@@ -55,6 +57,12 @@ def mask(size: tuple[int, int] = (4, 2)) -> MemoryBlob:
     data = io.BytesIO()
     image.save(data, "PNG")
     return MemoryBlob(data.getvalue())
+
+
+def saved(image: Image.Image, form: str, **options: Any) -> bytes:
+    data = io.BytesIO()
+    image.save(data, form, **options)
+    return data.getvalue()
 
 
 async def make(imaging: Imaging, source: Any, **work: Any) -> Image.Image:
@@ -126,11 +134,17 @@ async def test_a_worker_is_started_when_needed_and_used_again(imaging: Imaging) 
     assert imaging.pids == first
 
 
+# What makes the encoders of these tests quick.
+FAST: dict[str, dict[str, Any]] = {"TIFF": {"compression": "tiff_lzw"}, "AVIF": {"speed": 10}}
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n" + bytes(600)
 WEBP = picture(64, 48, form="WEBP", noise=True)
 # The sizes of the first partition and of what follows say more than there is.
 BROKEN_WEBP = WEBP[:20] + b"\xf0\xff\xff" + WEBP[23:]
 BOMB = png_file((30_000, 30_000), 8, GREY, bytes(30_001) * 1000)
+FLOATING = saved(Image.new("F", (8, 8)), "TIFF")
+LARGE_TIFF = saved(Image.new("1", (8, 8)), "TIFF").replace(
+    struct.pack("<HHII", 256, 4, 1, 8), struct.pack("<HHII", 256, 4, 1, 60_000)
+).replace(struct.pack("<HHII", 257, 4, 1, 8), struct.pack("<HHII", 257, 4, 1, 60_000))  # fmt: skip
 WIDE = png_file((2**31 - 1, 2**31 - 1), 8, GREY, b"")
 
 
@@ -138,7 +152,9 @@ WIDE = png_file((2**31 - 1, 2**31 - 1), 8, GREY, b"")
     ("data", "kind", "text"),
     [
         (EPS, InvalidImage, "The image is not usable: the file is PostScript, not PNG, JPEG or WebP."),
-        (b"GIF89a" + bytes(600), InvalidImage, "The image is not usable: the file is GIF, not PNG, JPEG or WebP."),
+        (b"GIF89a" + bytes(600), InvalidImage, "The image is not usable: the file has no pixels (0 × 0)."),
+        (LARGE_TIFF, ImageTooLarge, "The image has 60000 × 60000 pixels; 100000000 are allowed."),
+        (FLOATING, InvalidImage, "The image is not usable: its kind of pixels (F) is not supported."),
         (b"", InvalidImage, "The image is not usable: the file is empty."),
         (picture()[:-20], InvalidImage, "The image is not usable: the file ends before its last chunk (IEND)."),
         (
@@ -154,7 +170,7 @@ WIDE = png_file((2**31 - 1, 2**31 - 1), 8, GREY, b"")
         (BOMB, ImageTooLarge, "The image has 30000 × 30000 pixels; 100000000 are allowed."),
         (WIDE, ImageTooLarge, "The image has 2147483647 × 2147483647 pixels; 100000000 are allowed."),
     ],
-    ids=["EPS", "GIF", "nothing", "cut", "broken PNG", "broken WebP", "bomb", "huge"],
+    ids=["EPS", "GIF", "huge TIFF", "TIFF of fractions", "nothing", "cut", "broken PNG", "broken WebP", "bomb", "huge"],
 )
 async def test_hostile_files_are_refused_in_words(
     imaging: Imaging, data: bytes, kind: type[GatewayError], text: str
@@ -166,6 +182,26 @@ async def test_hostile_files_are_refused_in_words(
     assert refused.value.param == "image"
     await make(imaging, blob(), flatten=True)
     assert len(imaging.pids) == 1
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF"])
+async def test_of_many_frames_the_first_is_decoded(form: str) -> None:
+    """In the least memory that a worker may have, which all of them would not fit into."""
+    frames = [Image.new("L", (1000, 1000), grey) for grey in range(1, 81)]
+    data = saved(Image.new("L", (1000, 1000), 200), form, save_all=True, append_images=frames, **FAST.get(form, {}))
+    async with Imaging(ImagingSettings(memory=256 * MIB)) as imaging:
+        made = await make(imaging, blob(data), form=OutputFormat.PNG)
+        assert (made.size, made.convert("L").getpixel((9, 9))) == ((1000, 1000), 200)
+
+
+@pytest.mark.parametrize(("form", "side"), [("TIFF", 8000), ("BMP", 8000), ("AVIF", 6000)])
+async def test_a_decoder_that_wants_too_much_costs_one_request(form: str, side: int) -> None:
+    """So many pixels are within the limit of pixels here, and not within that of memory."""
+    data = saved(Image.new("RGB", (side, side)), form, **FAST.get(form, {}))
+    async with Imaging(ImagingSettings(memory=256 * MIB)) as imaging:
+        with pytest.raises(InvalidImage):
+            await make(imaging, blob(data), form=OutputFormat.PNG)
+        assert (await make(imaging, blob(), flatten=True)).size == (64, 48)
 
 
 async def test_a_picture_known_to_be_too_large_starts_no_worker(imaging: Imaging) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.domain.caller import Allowance, Caller
 from gateway.domain.errors import ModelNotAllowed, ModelNotFound
-from gateway.domain.target import JobTarget, MaskPolicy, OversizePolicy, RelayTarget, Terms
+from gateway.domain.target import ConvertPolicy, JobTarget, MaskPolicy, OversizePolicy, RelayTarget, SizePolicy, Terms
 from gateway.routing.choose import choose
 from gateway.routing.facts import Facts, Kind
 from gateway.routing.offer import JobOffer, Menu
@@ -118,13 +118,19 @@ class TestTargets:
         """Defaults of the account below the target's; policies of the rule instead of the routes'."""
         offers = OFFERS | {"own": OWN}
         target = {"platform": "own", "defaults": {"seed": "2"}, "overrides": {"n": "1"}, "pins": {"size": "auto"}}
-        written = {"name": "a", "to": [target, "openai"], "mask": "fill"}
-        made = rules({"rules": [written], "oversize": "downscale"}, offers)
+        written = {"name": "a", "to": [target, "openai"], "mask": "fill", "convert": "png", "size_policy": "exact"}
+        made = rules({"rules": [written], "oversize": "downscale", "convert": "jpeg"}, offers)
         first, second = choose(made, edit())
         fields = ({"seed": "2", "tolerance": "1"}, {"n": "1"}, {"size": "auto"})
-        policies = (MaskPolicy.FILL, OversizePolicy.DOWNSCALE, "a")
-        assert first == JobTarget("own", "kontext-pro", Terms(*fields, *policies))
-        assert second == RelayTarget("openai", None, Terms({}, {}, {}, *policies))
+        policies: Any = {
+            "mask": MaskPolicy.FILL,
+            "oversize": OversizePolicy.DOWNSCALE,
+            "convert": ConvertPolicy.PNG,
+            "size_policy": SizePolicy.EXACT,
+            "rule": "a",
+        }
+        assert first == JobTarget("own", "kontext-pro", Terms(*fields, **policies))
+        assert second == RelayTarget("openai", None, Terms({}, {}, {}, **policies))
 
     def test_nothing_is_left(self) -> None:
         """404 says what became of each target, 403 when it is for the key's sake."""

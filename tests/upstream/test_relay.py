@@ -212,7 +212,7 @@ async def test_upload_begins_before_it_ends(upstream: FakeOpenAi, relay: Front) 
 class Received:
     """A blob of two pieces, or one that cannot be read back."""
 
-    media_type, pixels, digest = "application/octet-stream", Pixels(0, 0), ""
+    media_type, pixels, orientation, digest = "application/octet-stream", Pixels(0, 0), 1, ""
 
     def __init__(self, *pieces: bytes, broken: bool = False) -> None:
         self._pieces, self._broken = pieces, broken

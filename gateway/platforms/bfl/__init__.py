@@ -78,6 +78,7 @@ class Bfl:
             translation.needs,
             translation.credits,
             translation.megapixels,
+            translation.size,
         )
 
     def authorize(self, call: Call) -> Call | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 
 from gateway.domain.blob import Blob, Link
-from gateway.domain.edit import Edit
-from gateway.domain.errors import ImageTooLarge, InvalidField, InvalidMask, UnsupportedField
+from gateway.domain.edit import Edit, OutputFormat
+from gateway.domain.errors import ImageTooLarge, InvalidField, InvalidMask, UnsupportedField, UnsupportedImage
 from gateway.domain.notes import Fate, Note
 from gateway.domain.rework import Rework
 from gateway.domain.size import Pixels
-from gateway.domain.target import OversizePolicy
+from gateway.domain.target import ConvertPolicy, OversizePolicy, Terms
 from gateway.platforms.bfl.kinds import Flux, Naming
 from gateway.wire.body import Base64, JsonValue
 
 # A reworked picture may come back as PNG: four bytes for each pixel at worst, when nothing can be compressed.
 WORST_BYTES = 4
+# What goes as it came: https://docs.bfl.ai/flux_tools/flux_1_fill
+TAKEN = ("image/png", "image/jpeg", "image/webp")
+UPRIGHT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Pictures:
     sizes: list[Pixels | None] = field(default_factory=list)
 
 
-def prepare(edit: Edit, model: Flux, oversize: OversizePolicy) -> Pictures:
+def prepare(edit: Edit, model: Flux, terms: Terms) -> Pictures:
     """Raises: InvalidField and its kinds."""
     found = Pictures()
     if edit.from_text:
@@ -47,9 +50,11 @@ def prepare(edit: Edit, model: Flux, oversize: OversizePolicy) -> Pictures:
     scaled: list[Pixels] = []
     for position, image in enumerate(edit.images):
         param = "image" if len(edit.images) == 1 else f"image[{position}]"
-        size = None if isinstance(image, Link) else _size(image, model, oversize, param)
+        if not isinstance(image, Link):
+            _check_format(image, terms.convert, param)
+        size = None if isinstance(image, Link) else _size(image, model, terms.oversize, param)
         found.sizes.append(size or (None if isinstance(image, Link) else image.pixels))
-        work = _work(edit, image, size)
+        work = _work(edit, image, size, terms.convert)
         if work:
             found.needs.append(work)
         if size:
@@ -61,9 +66,14 @@ def prepare(edit: Edit, model: Flux, oversize: OversizePolicy) -> Pictures:
         found.names[_name(model, 0)] = "image"
     else:
         found.fields.update((_name(model, position), body) for position, body in enumerate(bodies))
-    told = [f"downscaled to {' and '.join(map(str, scaled))}"] if scaled else []
+    told = sorted({_change(work) for work in found.needs if work.form})
+    told += [f"downscaled to {' and '.join(map(str, scaled))}"] if scaled else []
+    if any(work.source.orientation != UPRIGHT for work in found.needs):
+        told.append("turned upright")
     if edit.mask is not None:
         told.append("without alpha")
+        if not isinstance(edit.mask, Link):
+            _check_format(edit.mask, terms.convert, "mask")
         _mask(edit, found, scaled[0] if scaled else None)
     found.notes.append(Note("image", Fate.CONVERTED, "; ".join(told)) if told else Note("image", Fate.SENT))
     return found
@@ -83,10 +93,29 @@ def _name(model: Flux, position: int) -> str:
     return "input_image" if position == 0 else f"input_image_{position + 1}"
 
 
-def _work(edit: Edit, image: Blob | Link, size: Pixels | None) -> Rework | None:
+def _work(edit: Edit, image: Blob | Link, size: Pixels | None, convert: ConvertPolicy) -> Rework | None:
     # A picture's own alpha would be taken for a second mask: https://docs.bfl.ai/flux_tools/flux_1_fill
     flatten = edit.mask is not None
-    return None if isinstance(image, Link) or not (flatten or size) else Rework(image, flatten=flatten, pixels=size)
+    if isinstance(image, Link):
+        return None
+    form = None if image.media_type in TAKEN else OutputFormat(convert)
+    return Rework(image, flatten=flatten, pixels=size, form=form) if flatten or size or form else None
+
+
+def _check_format(image: Blob, convert: ConvertPolicy, param: str) -> None:
+    if image.media_type not in TAKEN and convert is ConvertPolicy.REFUSE:
+        raise UnsupportedImage(
+            f"{param} is not usable: the file is {_format(image)}. Supported formats are png, jpeg and webp.",
+            param=param,
+        )
+
+
+def _format(image: Blob) -> str:
+    return image.media_type.removeprefix("image/").upper()
+
+
+def _change(work: Rework) -> str:
+    return f"{_format(work.source)} to {work.form}"
 
 
 def _size(image: Blob, model: Flux, oversize: OversizePolicy, param: str) -> Pixels | None:
@@ -97,7 +126,8 @@ def _size(image: Blob, model: Flux, oversize: OversizePolicy, param: str) -> Pix
             f"{param} has {pixels} pixels; {model.name} takes pictures of {model.min_side} pixels a side and more.",
             param=param,
         )
-    heavy = image.length > model.max_image_bytes
+    # One that is converted comes out as large as its pixels make it.
+    heavy = image.length > model.max_image_bytes and image.media_type in TAKEN
     if not heavy and pixels.count <= model.max_image_pixels:
         return None
     if oversize is OversizePolicy.REFUSE:
@@ -129,9 +159,12 @@ def _mask(edit: Edit, found: Pictures, size: Pixels | None) -> None:
     assert not isinstance(image, Link)
     assert mask is not None
     assert not isinstance(mask, Link)
+    work, told = Rework(mask, mask=True, pixels=size), "white on black"
     if mask.pixels != image.pixels:
-        raise InvalidMask("Invalid mask image format - mask size does not match image size", param="mask")
-    work = Rework(mask, mask=True, pixels=size)
+        # Painted over the picture as it is stored, by a program that knows nothing of orientation.
+        if mask.pixels.turned(mask.orientation) != image.pixels.turned(image.orientation):
+            raise InvalidMask("Invalid mask image format - mask size does not match image size", param="mask")
+        work, told = replace(work, orientation=image.orientation), f"{told}; turned as the image is"
     found.needs.append(work)
     found.fields["mask"], found.names["mask"] = Base64(work), "mask"
-    found.notes.append(Note("mask", Fate.CONVERTED, "white on black"))
+    found.notes.append(Note("mask", Fate.CONVERTED, told))

@@ -14,12 +14,13 @@ from gateway.domain.edit import Edit
 from gateway.domain.errors import UnsupportedField
 from gateway.domain.notes import Fate, Note
 from gateway.domain.rework import Rework
-from gateway.domain.target import NO_TERMS, MaskPolicy, Terms
+from gateway.domain.size import Pixels
+from gateway.domain.target import NO_TERMS, MaskPolicy, SizePolicy, Terms
 from gateway.platforms.bfl.fields import Fields
 from gateway.platforms.bfl.kinds import MEGAPIXEL, Flux, Grid
 from gateway.platforms.bfl.models import FILL
 from gateway.platforms.bfl.pictures import prepare
-from gateway.platforms.bfl.sizes import AREAS, Inputs
+from gateway.platforms.bfl.sizes import AREAS, Inputs, exact
 from gateway.platforms.bfl.terms import settle
 from gateway.wire.body import JsonValue
 
@@ -27,7 +28,7 @@ from gateway.wire.body import JsonValue
 @dataclass(frozen=True, slots=True)
 class Translation:
     """
-    One edit in BFL's words, with `names`, `needs`, `credits` and `megapixels` as in a plan.
+    One edit in BFL's words, with `names`, `needs`, `credits`, `megapixels` and `size` as in a plan.
 
     `body` is that of the first call; further ones differ in their seed.
     """
@@ -39,6 +40,7 @@ class Translation:
     needs: tuple[Rework, ...]
     credits: float | None
     megapixels: float
+    size: Pixels | None = None
 
     def bodies(self, n: int) -> tuple[Mapping[str, JsonValue], ...]:
         """One a picture: seed, seed + 1, …; without a seed they are alike, and the vendor rolls its own dice."""
@@ -91,10 +93,13 @@ def translate(
     if model is not asked or (edit.model is not None and edit.model != model.name):
         fields.notes.append(Note("model", Fate.CONVERTED, model.name))
     fields.send("prompt", edit.prompt)
-    pictures = prepare(edit, model, terms.oversize)
+    pictures = prepare(edit, model, terms)
     fields.body |= pictures.fields
     fields.names |= pictures.names
     fields.notes += pictures.notes
+    size = None
+    if terms.size_policy is SizePolicy.EXACT:
+        size = exact(settled.edit, by_ratio="aspect_ratio" in fields.extra)
     made = fields.size(tuple(pictures.sizes))
     if edit.n > 1:
         fields.notes.append(Note("n", Fate.EMULATED, f"{edit.n} submissions"))
@@ -108,15 +113,26 @@ def translate(
         made = AREAS[resolution]
     read = _read(model, tuple(pictures.sizes))
     replaced = {note.param for note in settled.notes}
+    notes = [*(note for note in fields.notes if note.param not in replaced), *settled.notes]
+    if size is not None:
+        notes = _with_size(notes, size)
     return Translation(
         model,
         fields.body,
-        (*(note for note in fields.notes if note.param not in replaced), *settled.notes),
+        tuple(notes),
         fields.names,
         tuple(pictures.needs),
         model.price.of(read, made) if model.price else None,
         (read + made) / MEGAPIXEL,
+        size,
     )
+
+
+def _with_size(notes: list[Note], size: Pixels) -> list[Note]:
+    """Both what the model was asked for, and what becomes of its answer."""
+    told = [note.to for note in notes if note.param == "size" and note.to]
+    rest = [note for note in notes if note.param != "size"]
+    return [*rest, Note("size", Fate.CONVERTED, "; ".join((*told, f"answered as {size}")))]
 
 
 def _refuse(edit: Edit, model: Flux) -> None:

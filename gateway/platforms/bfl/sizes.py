@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
+from gateway.domain.blob import Link
+from gateway.domain.edit import Edit
 from gateway.domain.errors import InvalidField
 from gateway.domain.size import Pixels, Ratio, read_size
 from gateway.platforms.bfl.kinds import MEGAPIXEL, Flux, Grid, Sizing
@@ -24,6 +26,9 @@ AREAS = {
     "4k": 16 * MEGAPIXEL,
 }
 
+
+# What a client may have a result scaled to, which is some megapixels when it is made.
+MOST_EXACT = 20_000_000
 
 Inputs = tuple[Pixels | None, ...]
 """The sizes of the pictures, None for one behind a link."""
@@ -68,6 +73,22 @@ def shape(model: Flux, wanted: Pixels | Ratio | None, inputs: Inputs, param: str
     # Of two that are equally far the first counts, so that 1536x1024 stays with the cheaper `1k`.
     resolution = min(AREAS, key=lambda word: _apart(AREAS[word], wanted.count))
     return Shape({"aspect_ratio": preset, "resolution": resolution}, f"{preset} at {resolution}", AREAS[resolution])
+
+
+def exact(edit: Edit, *, by_ratio: bool) -> Pixels | None:
+    """
+    The size that answers are brought to: the one asked for, else, where no ratio is, the first picture's as it is seen.
+
+    Raises: InvalidField.
+    """
+    if isinstance(edit.size, Pixels):
+        if edit.size.count > MOST_EXACT:
+            text = f"size asks for {edit.size.count} pixels; up to {MOST_EXACT} are made exactly."
+            raise InvalidField(text, param="size")
+        return edit.size
+    if edit.size or by_ratio or edit.from_text or isinstance(first := edit.images[0], Link):
+        return None
+    return first.pixels if first.pixels.count <= MOST_EXACT else None
 
 
 def read_ratio(text: str) -> Ratio | None:

@@ -11,6 +11,7 @@ from gateway.domain.edit import OutputFormat, ResponseFormat
 from gateway.domain.errors import CATALOGUE, GatewayError, InternalError, Moderated, Paid
 from gateway.domain.notes import Fate, Note
 from gateway.domain.outcome import Ticket
+from gateway.domain.size import Pixels
 from gateway.stores.records import JobRecord, Made, ReplySpec, Row, State
 
 JOB = "jobs.id, caller, fingerprint, key, platform, model, n, reply, created"
@@ -45,13 +46,15 @@ def read_row(columns: tuple[Any, ...]) -> tuple[int, Row, float]:
 
 def reply_text(reply: ReplySpec) -> str:
     notes = [[note.param, note.fate.value, note.to] for note in reply.notes]
-    return _text([reply.response_format.value, reply.output_format.value, notes, reply.kind])
+    size = [] if reply.size is None else [[reply.size.width, reply.size.height]]
+    return _text([reply.response_format.value, reply.output_format.value, notes, reply.kind, *size])
 
 
 def read_reply(text: str) -> ReplySpec:
-    response_format, output_format, notes, kind = orjson.loads(text)
+    response_format, output_format, notes, kind, *size = orjson.loads(text)
     found = tuple(Note(param, Fate(fate), to) for param, fate, to in notes)
-    return ReplySpec(ResponseFormat(response_format), OutputFormat(output_format), found, kind)
+    pixels = Pixels(*size[0]) if size else None
+    return ReplySpec(ResponseFormat(response_format), OutputFormat(output_format), found, kind, pixels)
 
 
 def ticket_text(ticket: Ticket) -> str:

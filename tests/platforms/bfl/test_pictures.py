@@ -7,12 +7,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.blob import Blob, Link
-from gateway.domain.edit import Edit
-from gateway.domain.errors import GatewayError, ImageTooLarge, InvalidField, InvalidMask, UnsupportedField
+from gateway.domain.edit import Edit, OutputFormat
+from gateway.domain.errors import (
+    GatewayError,
+    ImageTooLarge,
+    InvalidField,
+    InvalidMask,
+    UnsupportedField,
+    UnsupportedImage,
+)
 from gateway.domain.notes import header
 from gateway.domain.rework import Rework
 from gateway.domain.size import Pixels
-from gateway.domain.target import JobTarget, MaskPolicy, OversizePolicy, Terms
+from gateway.domain.target import ConvertPolicy, JobTarget, MaskPolicy, OversizePolicy, Terms
 from gateway.platforms.bfl import Bfl
 from gateway.platforms.bfl.models import MODELS
 from gateway.platforms.bfl.pictures import largest, prepare
@@ -123,6 +130,33 @@ def test_a_mask_of_another_size(size: tuple[int, int]) -> None:
     refused = refusal(A, mask=picture(*size))
     assert (type(refused), refused.param, refused.code) == (InvalidMask, "mask", "invalid_mask_image_format")
     assert refused.text == "Invalid mask image format - mask size does not match image size"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_has_the_size_that_is_seen(orientation: int) -> None:
+    """Of a telephone's picture, as every editor shows it; one of the stored size is turned along where that differs."""
+    image = MemoryBlob(b"a", pixels=Pixels(480, 640), orientation=orientation)
+    seen, stored = picture(480, 640, b"mask"), picture(640, 480, b"mask")
+    upright = "" if orientation == 1 else "turned upright; "
+    made = plan(image, mask=seen)
+    assert made.needs == (Rework(image, flatten=True), Rework(seen, mask=True))
+    assert header(made.notes) == f"mask=converted(white on black), image=converted({upright}without alpha)"
+    if orientation < 5:
+        assert refusal(image, mask=stored).param == "mask"
+        return
+    made = plan(image, mask=stored)
+    assert made.needs == (Rework(image, flatten=True), Rework(stored, mask=True, orientation=orientation))
+    assert "mask=converted(white on black; turned as the image is)" in header(made.notes)
+
+
+def test_a_mask_with_an_orientation_of_its_own() -> None:
+    """It is seen by that; where only what is stored fits, by the picture's."""
+    alike = MemoryBlob(b"mask", pixels=Pixels(640, 480), orientation=6)
+    assert plan(A, mask=alike).needs[1] == Rework(alike, mask=True)
+    lying = MemoryBlob(b"mask", pixels=Pixels(480, 640), orientation=6)
+    assert plan(A, mask=lying).needs[1] == Rework(lying, mask=True, orientation=1)
+    other = MemoryBlob(b"mask", pixels=Pixels(480, 640), orientation=3)
+    assert refusal(A, mask=other).param == "mask"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +274,39 @@ def test_the_largest_size_within_a_limit(width: int, height: int, most: int) -> 
         assert (found.width + 1) * (found.height + 1) > most
 
 
+@pytest.mark.parametrize("media_type", ["heic", "avif", "tiff", "bmp", "gif"])
+@pytest.mark.parametrize("form", [OutputFormat.PNG, OutputFormat.JPEG])
+def test_another_format_is_converted(media_type: str, form: OutputFormat) -> None:
+    """By leave of the route, and said; refused by name without, wherever it stands."""
+    other = MemoryBlob(b"other", media_type=f"image/{media_type}", pixels=Pixels(640, 480))
+    made = plan(A, other, model="flux-2-pro", terms=Terms(convert=ConvertPolicy(form)))
+    assert made.needs == (Rework(other, form=form),)
+    assert header(made.notes) == f"image=converted({media_type.upper()} to {form})"
+    refused = refusal(A, other, model="flux-2-pro", terms=Terms())
+    assert (type(refused), refused.param, refused.code) == (UnsupportedImage, "image[1]", "unsupported_file_mimetype")
+    assert f"the file is {media_type.upper()}. Supported formats are png, jpeg and webp." in refused.text
+    assert refusal(A, mask=other, terms=Terms()).param == "mask"
+
+
+def test_a_conversion_goes_with_all_else() -> None:
+    """In one step: smaller, without alpha, upright; its own bytes do not count, for they are not sent."""
+    terms = Terms(oversize=OversizePolicy.DOWNSCALE, convert=ConvertPolicy.PNG)
+    large = MemoryBlob(b"large", media_type="image/heic", pixels=Pixels(6000, 8000), orientation=6)
+    mask = MemoryBlob(b"mask", media_type="image/tiff", pixels=Pixels(6000, 8000))
+    size = Pixels(3872, 5163)
+    made = plan(large, mask=mask, terms=terms)
+    assert made.needs == (
+        Rework(large, flatten=True, pixels=size, form=OutputFormat.PNG),
+        Rework(mask, mask=True, pixels=size),
+    )
+    told = "image=converted(HEIC to png; downscaled to 3872x5163; turned upright; without alpha)"
+    assert told in header(made.notes)
+    heavy = Heavy(40_000_000, Pixels(1000, 1000))
+    heavy.media_type = "image/tiff"
+    assert plan(heavy, model="flux-2-pro", terms=Terms(convert=ConvertPolicy.PNG)).needs[0].pixels is None
+
+
 def test_nothing_to_prepare() -> None:
     """A generation has no pictures to speak of."""
-    found = prepare(Edit("a fox", ()), MODELS["flux-2-pro"], OversizePolicy.REFUSE)
+    found = prepare(Edit("a fox", ()), MODELS["flux-2-pro"], Terms())
     assert not (found.fields or found.names or found.notes or found.needs or found.sizes)

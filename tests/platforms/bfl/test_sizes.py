@@ -8,12 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.blob import Link
+from gateway.domain.edit import Edit
 from gateway.domain.errors import InvalidField
+from gateway.domain.notes import header
 from gateway.domain.size import Pixels, Ratio
+from gateway.domain.target import JobTarget, SizePolicy, Terms
+from gateway.platforms.bfl import Bfl
 from gateway.platforms.bfl.kinds import MEGAPIXEL
 from gateway.platforms.bfl.models import MODELS, NARROWEST, WIDEST
-from gateway.platforms.bfl.sizes import AREAS, PRESETS, Shape, shape
+from gateway.platforms.bfl.settings import BflSettings
+from gateway.platforms.bfl.sizes import AREAS, PRESETS, Shape, exact, shape
+from tests.fakes.blob import MemoryBlob
 
+SEEN, LINK = MemoryBlob(pixels=Pixels(123, 45)), Link("https://h.example/a.png")
 SIDES = st.integers(1, 99_999)
 SIZES = st.builds(Pixels, SIDES, SIDES)
 RATIOS = st.builds(Ratio, SIDES, SIDES)
@@ -213,3 +221,45 @@ def test_ratios_stay_within_bounds(wanted: Pixels | Ratio, inputs: tuple[Pixels 
     width, height = map(int, str(fields["aspect_ratio"]).split(":"))
     # 5:4 and 1:1 are furthest from each other.
     assert abs(log(width / height) - log(ratio.width / ratio.height)) <= log(5 / 4) / 2 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("edit", "by_ratio", "expected"),
+    [
+        (Edit("x", (SEEN,), size=Pixels(800, 601)), False, Pixels(800, 601)),
+        (Edit("x", (SEEN,), size=Ratio(16, 9)), False, None),
+        (Edit("x", (SEEN,)), False, Pixels(123, 45)),
+        (Edit("x", (SEEN,)), True, None),
+        (Edit("x", (LINK, SEEN)), False, None),
+        (Edit("x", (MemoryBlob(pixels=Pixels(9000, 9000)),)), False, None),
+        (Edit("x", ()), False, None),
+        (Edit("x", (), size=Pixels(70, 70)), False, Pixels(70, 70)),
+    ],
+)
+def test_the_exact_size(edit: Edit, by_ratio: bool, expected: Pixels | None) -> None:
+    """What was asked for in pixels, else the first picture's, unless a ratio was asked for."""
+    assert exact(edit, by_ratio=by_ratio) == expected
+
+
+def test_an_exact_size_that_nobody_could_hold() -> None:
+    """Refused before it is paid."""
+    with pytest.raises(InvalidField) as refused:
+        exact(Edit("x", (), size=Pixels(99_999, 99_999)), by_ratio=False)
+    assert refused.value.param == "size"
+
+
+def test_an_exact_size_is_in_the_plan() -> None:
+    """And told, beside what the model is asked for; by leave of the route only."""
+    account = Bfl("bfl", BflSettings.model_validate({"kind": "bfl", "api_key": "k"}))
+    edit = Edit("x", (SEEN,), size=Pixels(800, 600), asked=(("size", "800x600"),))
+    terms = Terms(size_policy=SizePolicy.EXACT)
+    for chosen, size, told in (
+        (Terms(), None, "size=converted(4:3)"),
+        (terms, Pixels(800, 600), "size=converted(4:3; answered as 800x600)"),
+    ):
+        plan = account.plan(edit, JobTarget("bfl", "flux-kontext-pro", chosen))
+        assert (plan.size, header(plan.notes)) == (size, told)
+    plan = account.plan(Edit("x", (SEEN,)), JobTarget("bfl", "flux-kontext-pro", terms))
+    assert (plan.size, header(plan.notes)) == (Pixels(123, 45), "size=converted(answered as 123x45)")
+    ratio = Edit("x", (SEEN,), extra=(("aspect_ratio", "16:9"),))
+    assert account.plan(ratio, JobTarget("bfl", "flux-kontext-pro", terms)).size is None
