@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from gateway.dialects.openai.form import PICTURE, Form
+from gateway.dialects.openai.members import KINDS
 from gateway.domain.errors import InvalidField, TooLarge, UnsupportedMedia
+from gateway.handlers.charsets import FIELD
 from gateway.handlers.json_body import receive_json
 from gateway.handlers.multipart import Part, Parts, read_boundary
 from gateway.handlers.parts import PicturePart, TextPart
@@ -62,6 +64,8 @@ class _Intake:
     def __init__(self, room: Room, parts: Parts, limits: Limits) -> None:
         self._room, self._parts, self._limits = room, parts, limits
         self._open: TextPart | PicturePart | None = None
+        self._unused: Part | None = None
+        self._charset: str | None = None
         self._fields: list[tuple[str, str]] = []
         self._pictures: list[tuple[str, SpooledBlob]] = []
         self._counts: dict[str, int] = {}
@@ -70,10 +74,15 @@ class _Intake:
     async def take(self, chunk: bytes) -> None:
         for event in self._parts.feed(chunk):
             if isinstance(event, Part):
-                self._open = self._begin(event)
+                # An input of a web form for which no file was chosen, unless bytes follow:
+                # https://html.spec.whatwg.org/#constructing-the-form-data-set
+                self._unused = event if event.filename == "" else None
+                self._open = None if self._unused else self._begin(event)
             elif event is None:
                 await self._end()
             else:
+                if self._unused is not None:
+                    self._open, self._unused = self._begin(self._unused), None
                 assert self._open is not None
                 await self._open.write(event)
 
@@ -90,8 +99,8 @@ class _Intake:
 
     def _begin(self, part: Part) -> TextPart | PicturePart:
         known = PICTURE.fullmatch(part.name)
-        if not (known or part.has_filename or (part.media_type or "").startswith("image/")):
-            return TextPart(part, self._limits.text_bytes)
+        if not known and (not part.is_file or _is_text(part)):
+            return TextPart(part, self._limits.text_bytes, self._charset)
         kind = known[1] if known else part.name
         count = self._counts[kind] = self._counts.get(kind, 0) + 1
         if kind == "image" and count > self._limits.images:
@@ -100,7 +109,11 @@ class _Intake:
 
     async def _end(self) -> None:
         if isinstance(self._open, TextPart):
-            self._fields.append((self._open.name, self._open.finish()))
+            text = self._open.finish()
+            if self._open.name == FIELD:
+                self._charset = text.lower()
+            else:
+                self._fields.append((self._open.name, text))
             self._text_bytes += self._open.length
             if self._text_bytes > SLACK_BYTES:
                 raise TooLarge(f"The text fields are larger than {SLACK_BYTES} bytes together.")
@@ -109,3 +122,8 @@ class _Intake:
         self._open = None
         # A request of many small parts does not keep the others waiting.
         await asyncio.sleep(0)
+
+
+def _is_text(part: Part) -> bool:
+    """True for a text that came as a file, as `FormData` sends every Blob: https://xhr.spec.whatwg.org/#create-an-entry"""
+    return part.name in KINDS or part.filename == "blob" or (part.media_type or "").startswith("text/")

@@ -1,0 +1,280 @@
+"""Forms as real programs send them, byte for byte, through a whole gateway: judged by what the standards say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from gateway.app import Gateway
+from gateway.emulator.server import Emulator
+from tests.conftest import StartGateway
+from tests.fakes.forms import key_settings
+from tests.fakes.openai_server import FakeOpenAi, answer, fake_openai
+from tests.fakes.pictures import picture
+from tests.fakes.raw import Heard, exchange
+
+PNG, JPEG = picture(), picture(80, 60, form="JPEG", seed=2)
+EDITS = "/v1/images/edits"
+
+
+def part(head: bytes, data: bytes) -> bytes:
+    return b"Content-Disposition: form-data; " + head + b"\r\n\r\n" + data
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join(b"--X\r\n" + each + b"\r\n" for each in parts) + b"--X--\r\n"
+
+
+def text(name: str, value: bytes | str, *lines: bytes) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return part(b"\r\n".join((f'name="{name}"'.encode(), *lines)), data)
+
+
+def file(name: str, data: bytes = PNG, filename: bytes = b"a.png") -> bytes:
+    return part(b'name="%b"; filename="%b"\r\nContent-Type: application/octet-stream' % (name.encode(), filename), data)
+
+
+PROMPT, IMAGE = text("prompt", "make it blue"), file("image")
+
+
+async def post(
+    gateway: Gateway, body: bytes, *lines: str, path: str = EDITS, kind: str = "multipart/form-data; boundary=X"
+) -> Heard:
+    head = (f"POST {path} HTTP/1.1", f"Content-Type: {kind}", f"Content-Length: {len(body)}")
+    return await exchange(gateway.url, *head, *lines, body=body)
+
+
+def digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def sent(bfl: Emulator) -> dict[str, Any]:
+    """The fields of the one task that the vendor got."""
+    (task,) = bfl.tasks
+    fields = task["fields"]
+    assert isinstance(fields, dict)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def prompts(bfl: Emulator) -> list[Any]:
+    tasks: list[Any] = bfl.tasks
+    return [task["fields"]["prompt"] for task in tasks]
+
+
+@dataclass
+class Both:
+    """A gateway in front of both platforms."""
+
+    gateway: Gateway
+    openai: FakeOpenAi
+
+    @property
+    def relayed(self) -> list[str]:
+        return [seen.digest for seen in self.openai.seen]
+
+
+@asynccontextmanager
+async def both(start: StartGateway, bfl: Emulator, *edits: str, **more: Any) -> AsyncIterator[Both]:
+    async with fake_openai(answer({"data": []})) as openai:
+        relay = {"kind": "openai", "api_keys": ["sk-of-the-tests"], "base_url": openai.url}
+        routes = {"edits": list(edits or ("bfl", "openai"))}
+        yield Both(await start(bfl, platforms={"openai": relay}, **{"routes": routes, **more}), openai)
+
+
+# --- what only a relay can take ---------------------------------------------------------------------------------------
+
+MODEL = text("model", "gpt-image-2")
+STRANGE = {
+    "a part without a disposition": form(MODEL, IMAGE, b"Content-Type: text/plain\r\n\r\nx", PROMPT),
+    "a name that is not UTF-8": form(MODEL, IMAGE, part(b'name="caf\xe9"', b"x"), PROMPT),
+    "two names": form(MODEL, IMAGE, part(b'name="a"; name="b"', b"x"), PROMPT),
+    "a part in base64": form(MODEL, IMAGE, text("note", "eA==", b"Content-Transfer-Encoding: base64"), PROMPT),
+    "no last boundary": form(MODEL, IMAGE, PROMPT)[:-4],
+    "more parts than are followed": form(MODEL, *[text("x", "1")] * 300, IMAGE, PROMPT),
+    "a wrong length of a part": form(MODEL, IMAGE, text("x", "1", b"Content-Length: 2"), PROMPT),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_a_form_that_is_hard_to_read_is_for_the_relay_to_judge(
+    bfl: Emulator, start_gateway: StartGateway, name: str
+) -> None:
+    """What was learned before the fault leads it there, byte for byte."""
+    async with both(start_gateway, bfl) as each:
+        heard = await post(each.gateway, STRANGE[name])
+        assert (heard.status, heard.headers["x-gateway-platform"]) == (200, "openai")
+        assert each.relayed == [hashlib.sha256(STRANGE[name]).hexdigest()]
+    assert bfl.counts.submits_seen == 0
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_a_form_that_is_hard_to_read_is_refused_where_it_has_to_be_read(
+    bfl: Emulator, start_gateway: StartGateway, name: str
+) -> None:
+    """By a model of BFL's."""
+    async with both(start_gateway, bfl) as each:
+        heard = await post(each.gateway, STRANGE[name].replace(b"gpt-image-2", b"flux-kontext-pro"))
+        assert (heard.status, heard.error["code"]) == (400, "invalid_multipart")
+        assert each.relayed == []
+    assert bfl.counts.submits_seen == 0
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_a_form_that_is_hard_to_read_opens_no_model(
+    bfl: Emulator, start_gateway: StartGateway, name: str
+) -> None:
+    """A key that names models gets nothing where another model may stand behind the fault."""
+    keys = [{**key_settings("sk-narrow")[0], "models": ["gpt-*"]}]
+    async with both(start_gateway, bfl, auth={"keys": keys}) as each:
+        heard = await post(each.gateway, STRANGE[name], "Authorization: Bearer sk-narrow")
+        assert (heard.status, heard.error["code"]) == (403, "model_not_allowed")
+        assert each.relayed == []
+
+
+@pytest.mark.parametrize("said", [{"pins": {"background": "opaque"}}, {"overrides": {"quality": "low"}}])
+async def test_a_form_that_is_hard_to_read_evades_no_route(
+    bfl: Emulator, start_gateway: StartGateway, said: dict[str, Any]
+) -> None:
+    """What a rule settles would be open behind the fault, even where it was sent as it is settled."""
+    body = form(MODEL, text("background", "opaque"), text("quality", "low"), IMAGE, PROMPT)[:-4]
+    rules = [{"name": "all", "to": [{"platform": "openai", **said}]}]
+    async with both(start_gateway, bfl, routes={"rules": rules}) as each:
+        heard = await post(each.gateway, body)
+        assert (heard.status, heard.error["code"]) == (400, "invalid_multipart")
+        assert each.relayed == []
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=X; boundary=Y"])
+@pytest.mark.parametrize(("edits", "status"), [(("bfl", "openai"), 400), (("openai", "bfl"), 200)])
+async def test_a_form_without_a_legal_boundary_goes_to_a_relay_alone(
+    bfl: Emulator, start_gateway: StartGateway, kind: str, edits: tuple[str, ...], status: int
+) -> None:
+    """Nothing is known of it, so the first platform decides."""
+    async with both(start_gateway, bfl, *edits) as each:
+        heard = await post(each.gateway, form(IMAGE, PROMPT), kind=kind)
+        assert heard.status == status, heard.rest
+        assert len(each.relayed) == (status == 200)
+    assert bfl.counts.submits_seen == 0
+
+
+# --- names and charsets -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "filename", [b"caf\xe9.png", b"\xff\xfe", b"\x85\xa0.png", "写真.png".encode("shift-jis"), b"\\"]
+)
+async def test_the_name_of_a_file_is_nobodys_business(
+    bfl: Emulator, start_gateway: StartGateway, filename: bytes
+) -> None:
+    """In whichever charset it is: https://www.rfc-editor.org/rfc/rfc7578#section-4.2"""
+    gateway = await start_gateway(bfl)
+    heard = await post(gateway, form(file("image", filename=filename), PROMPT))
+    assert heard.status == 200, heard.rest
+    assert sent(bfl)["input_image"] == digest(PNG)
+
+
+@pytest.mark.parametrize(
+    ("charset", "value", "meant"),
+    [
+        (b"ISO-8859-1", b"make it blue", "make it blue"),
+        (b"iso_8859-1", b"caf\xe9 \x85", "café \x85"),
+        (b"latin1", b"caf\xe9", "café"),
+        (b'"ISO-8859-15"', b"5 \xa4", "5 €"),
+        (b"windows-1252", b"5 \x80", "5 €"),
+        (b"Shift_JIS", "写真".encode("shift-jis"), "写真"),
+        (b"us-ascii", b"blue", "blue"),
+        (b"US-ASCII", "é".encode(), "é"),
+        (b"UTF-8", "é".encode(), "é"),
+    ],
+)
+async def test_text_in_a_charset_with_one_meaning(
+    bfl: Emulator, start_gateway: StartGateway, charset: bytes, value: bytes, meant: str
+) -> None:
+    """As the part itself says, or the form for all of its parts; Apache HttpClient 4 says ISO-8859-1 of everything."""
+    gateway = await start_gateway(bfl)
+    own = text("prompt", value, b"Content-Type: text/plain; charset=" + charset, b"Content-Transfer-Encoding: 8bit")
+    common = form(text("_charset_", charset.strip(b'"')), text("prompt", value), IMAGE)
+    for body in (form(IMAGE, own), common):
+        heard = await post(gateway, body)
+        assert heard.status == 200, heard.rest
+    assert prompts(bfl) == [meant, meant]
+
+
+@pytest.mark.parametrize(
+    ("charset", "value"),
+    [
+        (b"utf-16", b"a cat"),
+        (b"utf-7", b"a cat"),
+        (b"no-such-thing", b"a cat"),
+        (b"idna", b"a cat"),
+        (b"iso-2022-jp", b"a cat"),
+        (b"windows-1252", b"\x81"),
+        (b"Shift_JIS", b"\x81"),
+        (b"utf-8", b"caf\xe9"),
+    ],
+)
+async def test_text_whose_meaning_is_in_doubt(
+    bfl: Emulator, start_gateway: StartGateway, charset: bytes, value: bytes
+) -> None:
+    """400 with the field."""
+    gateway = await start_gateway(bfl)
+    own = text("prompt", value, b"Content-Type: text/plain; charset=" + charset)
+    for body in (form(IMAGE, own), form(text("_charset_", charset), text("prompt", value), IMAGE)):
+        heard = await post(gateway, body)
+        assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "invalid_value", "prompt")
+    assert bfl.counts.submits_seen == 0
+
+
+# --- files that are none, and texts that came as files ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mask", "image[]", "image", "markup", "attachment", "quality"])
+@pytest.mark.parametrize("edits", [("bfl",), ("bfl", "openai")])
+async def test_a_file_that_was_not_chosen(
+    bfl: Emulator, start_gateway: StartGateway, name: str, edits: tuple[str, ...]
+) -> None:
+    """An unused input of a web form is absent: https://html.spec.whatwg.org/#constructing-the-form-data-set"""
+    async with both(start_gateway, bfl, *edits) as each:
+        heard = await post(each.gateway, form(file(name, b"", b""), IMAGE, file(name, b"", b""), PROMPT))
+    assert heard.status == 200, heard.rest
+    assert sent(bfl)["input_image"] == digest(PNG)
+
+
+async def test_a_file_that_is_empty(bfl: Emulator, start_gateway: StartGateway) -> None:
+    """With a name it was chosen, and bytes without a name are a file."""
+    gateway = await start_gateway(bfl)
+    heard = await post(gateway, form(IMAGE, file("mask", b"", b"a.png"), PROMPT))
+    assert (heard.error["code"], heard.error["param"]) == ("invalid_image_file", "mask")
+    heard = await post(gateway, form(file("image", b"", b""), PROMPT))
+    assert (heard.error["code"], heard.error["param"]) == ("missing_required_parameter", "image")
+    heard = await post(gateway, form(file("image", PNG, b""), PROMPT))
+    assert heard.status == 200, heard.rest
+    assert sent(bfl)["input_image"] == digest(PNG)
+
+
+@pytest.mark.parametrize("kind", [b"text/plain", b"application/octet-stream", b"application/json", b"image/png"])
+async def test_a_text_that_came_as_a_file(bfl: Emulator, start_gateway: StartGateway, kind: bytes) -> None:
+    """`FormData` sends every Blob so, a known field or one of the model's own."""
+
+    def blob(name: bytes, value: bytes) -> bytes:
+        return part(b'name="%b"; filename="blob"\r\nContent-Type: %b' % (name, kind), value)
+
+    gateway = await start_gateway(bfl)
+    heard = await post(gateway, form(IMAGE, blob(b"prompt", b"make it blue"), blob(b"n", b"1"), blob(b"seed", b"7")))
+    assert heard.status == 200, heard.rest
+    fields = sent(bfl)
+    assert (fields["prompt"], fields["seed"]) == ("make it blue", 7)
+
+
+@pytest.mark.parametrize("name", ["prompt", "size", "n"])
+async def test_a_picture_where_a_text_belongs(bfl: Emulator, start_gateway: StartGateway, name: str) -> None:
+    """Told as what it is."""
+    gateway = await start_gateway(bfl)
+    heard = await post(gateway, form(IMAGE, file(name), *([PROMPT] if name != "prompt" else [])))
+    assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "invalid_type", name)
+    assert "expected text, but got a file" in heard.error["message"]
