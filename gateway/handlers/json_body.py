@@ -44,7 +44,8 @@ async def receive_json(request: web.BaseRequest, spool: Spool, limits: Limits, p
 
     Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidRequest and its kinds.
     """
-    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+    # A charset means nothing there, but with one of these it would have to: https://www.rfc-editor.org/rfc/rfc8259#section-11
+    if (request.charset or "").lower().startswith(("utf-16", "utf-32")):
         raise UnsupportedMedia("JSON is taken in UTF-8 only: https://www.rfc-editor.org/rfc/rfc8259#section-8.1")
     body = open_body(request, limits.json_bytes, limits.pace, InvalidJson)
     room = await spool.reserve((body.length or 0) * 3 // 4 if purpose == "edit" else 0)
@@ -109,7 +110,8 @@ class _Intake:
                 raise InvalidJson("A member of the body has no name, or one with control characters.")
             if _absent(event):
                 return
-            check_kind(name, event.kind)
+            if not (isinstance(event, Value) and event.kind is Kind.TEXT and not event.text):
+                check_kind(name, event.kind)
             self._nested = Compact() if isinstance(event, Opened) else None
         if self._nested is None:
             assert isinstance(event, Value)

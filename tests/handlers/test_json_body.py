@@ -149,6 +149,8 @@ async def test_fields_and_pictures_come_as_they_were_sent(front: Front, order: i
         lambda text: text.replace("+", "\\u002B").replace("/", "\\u002f").replace("=", "\\u003D"),
         lambda text: text.replace("A", "A\\r\\n "),
         lambda text: text.rstrip("="),
+        lambda text: text.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D"),
+        lambda text: text + "#fragment",
     ],
 )
 async def test_spellings_of_base64(front: Front, write: Any) -> None:
@@ -160,10 +162,31 @@ async def test_spellings_of_base64(front: Front, write: Any) -> None:
     assert front.pictures == [("image", data)]
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON;charset=UTF-8"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8",
+        "Application/JSON;charset=UTF-8",
+        "application/json; charset=us-ascii",
+        "application/json; charset=ISO-8859-1",
+        "application/json; charset=no-such-thing",
+    ],
+)
 async def test_content_types(front: Front, content_type: str) -> None:
-    """Case and the one charset change nothing."""
-    assert await post(front, document(), content_type) == (200, {})
+    """Case and charset change nothing: JSON is UTF-8. https://www.rfc-editor.org/rfc/rfc8259#section-11"""
+    assert await post(front, document(prompt="é"), content_type) == (200, {})
+    body = json.dumps(document(prompt="é"), ensure_ascii=False)
+    assert await post(front, body.encode("utf-8-sig"), content_type) == (200, {})
+    assert front.fields["prompt"] == "é"
+    assert (await refused(front, body.encode("latin-1"), content_type))[:2] == (400, "invalid_json")
+
+
+async def test_empty_text_is_absent(front: Front) -> None:
+    """Where the type would be another as well; only that it came is kept."""
+    assert await post(front, document(n="", stream="", quality="", seed="")) == (200, {})
+    assert front.fields == {"prompt": "a cat", "n": "", "stream": "", "quality": "", "seed": ""}
+    assert front.form is not None
+    assert read_edit(front.form).empty == ("n", "stream", "quality", "seed")
 
 
 async def test_null_is_absent(front: Front) -> None:
@@ -236,7 +259,9 @@ URL = "images[0].image_url"
         ({"images": [{"image_url": "http://example.org/x.png"}]}, "invalid_image_url", URL),
         ({"images": [{"image_url": "https://169.254.169.254/x"}]}, "invalid_image_url", URL),
         ({"images": [{"image_url": "https://localhost/x"}]}, "invalid_image_url", URL),
-        ({"images": [{"image_url": "data:image/png,abc"}]}, "invalid_image_url", URL),
+        ({"images": [{"image_url": "data:image/png,abc"}]}, "invalid_image_file", URL),
+        ({"images": [{"image_url": "data:image/png,"}]}, "invalid_image_file", URL),
+        ({"images": [{"image_url": "data:image/png"}]}, "invalid_image_url", URL),
         ({"images": [{"image_url": "data:image/png;base64,"}]}, "invalid_image_file", URL),
         ({"images": [{"image_url": data_url() + "!"}]}, "invalid_image_file", URL),
         ({"images": [{"image_url": data_url(PNG[:-20])}]}, "invalid_image_file", URL),
@@ -288,7 +313,7 @@ async def test_a_generation_takes_no_pictures(front: Front, name: str) -> None:
     "body",
     [
         *(b"[]", b"null", b'{"prompt":"a"', b'{"prompt":"a"}x', b'{"prompt":"a","prompt":"b"}', b'{"prompt":NaN}'),
-        *(b"\xef\xbb\xbf{}", b'{"prompt":"\xff"}', b'{"prompt":"\\ud800"}', b'{"":"a"}', b'{"a\\nb":1}'),
+        *(b"\xef\xbb\xbf[]", b'{"prompt":"\xff"}', b'{"prompt":"\\ud800"}', b'{"":"a"}', b'{"a\\nb":1}'),
         *(b'{"a":' + b"[" * 100, b'{"a":[' + b"0," * 2000, b'{"a":' + b"1" * 100, b'{"' + b"a" * 1000),
     ],
 )
