@@ -27,6 +27,7 @@ class Edit:
 
     `asked` holds every text field as it came, in order; `extra` those of them that OpenAI's API does not define: a
     platform takes the ones it knows and refuses the rest. What OpenAI defines and nobody acts on is only in `asked`.
+    `empty` names the fields that came without a value, which is as if they had not come.
     https://developers.openai.com/api/reference/resources/images/methods/edit
     """
 
@@ -44,6 +45,7 @@ class Edit:
     markup: Blob | Link | None = None
     asked: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     extra: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    empty: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def from_text(self) -> bool:

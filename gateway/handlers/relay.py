@@ -167,7 +167,8 @@ class RelayHandler:
             raise seen.fault
         for name in sorted(seen.doubtful & settled):
             raise DuplicateField(f"'{name}' may come once, and not as a file.", param=name)
-        wanted = {**fields, **rewrite(fields, target)}
+        # A field without a value is as good as absent for whoever settles it; else it stays as it came.
+        wanted = {**fields, **rewrite({name: text for name, text in fields.items() if text}, target)}
         return {name: value for name, value in wanted.items() if seen.fields.get(name) != value}
 
     def rest(self, request: web.Request) -> str:

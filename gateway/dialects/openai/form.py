@@ -21,7 +21,7 @@ from gateway.domain.words import read_truth, read_whole
 PROMPT_LONGEST = 32_000
 
 # `image`, `image[]`, `image[0]`: one file or a list, in the spellings clients use.
-PICTURE = re.compile(r"(image|mask|markup)(\[[0-9]{0,4}\])?", re.ASCII)
+PICTURE = re.compile(r"(image|mask|markup)(?:\[([0-9]{0,4})\])?", re.ASCII)
 
 QUALITIES = ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -69,7 +69,8 @@ def read_edit(form: Form) -> Edit:
 
 def read_options(form: Form) -> Edit:
     """The text fields alone, which edits and generations share. Raises: as `read_edit`."""
-    text = _once(form.fields)
+    sent = _once(form.fields)
+    text = {name: value for name, value in sent.items() if value}
     if not text.get("prompt", "").strip():
         raise MissingField("Missing required parameter: 'prompt'.", param="prompt")
     if len(text["prompt"]) > PROMPT_LONGEST:
@@ -99,6 +100,7 @@ def read_options(form: Form) -> Edit:
         end_user=text.get("safety_identifier", text.get("user")),
         asked=tuple(text.items()),
         extra=tuple((name, value) for name, value in text.items() if name not in known),
+        empty=tuple(name for name in sent if name not in text),
     )
 
 
@@ -112,11 +114,18 @@ def _once(fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
 
 
 def _pictures(form: Form) -> dict[str, list[Blob | Link]]:
+    """By kind. Images that all have a number of their own are in its order, others in that of their arrival."""
     found: dict[str, list[Blob | Link]] = {"image": [], "mask": [], "markup": []}
+    numbers: list[str] = []
     for name, picture in form.pictures:
         if not (match := PICTURE.fullmatch(name)):
             raise UnsupportedField(f"'{name[:64]}' came as a file; files are image, mask and markup.", param=name[:64])
         found[match[1]].append(picture)
+        if match[1] == "image":
+            numbers.append(match[2] or "")
+    if all(numbers) and len({int(number) for number in numbers}) == len(numbers):
+        order = sorted(range(len(numbers)), key=lambda position: int(numbers[position]))
+        found["image"] = [found["image"][position] for position in order]
     return found
 
 
