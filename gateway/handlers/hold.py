@@ -23,7 +23,7 @@ from gateway.handlers.json_body import take_in_json
 from gateway.handlers.json_facts import JsonFacts
 from gateway.handlers.keys import CALLER
 from gateway.handlers.multipart import Part, Parts, read_boundary
-from gateway.handlers.receive import GENERATION_TYPE, is_json, take_in
+from gateway.handlers.receive import GENERATION_TYPE, is_json, may_be_unused, take_in
 from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
 from gateway.imaging.probe import Prober
 from gateway.routing.facts import Facts
@@ -210,8 +210,7 @@ class _Form:
 
     def _look(self, event: Part | bytes | None) -> None:
         if isinstance(event, Part):
-            # An input for which no file was chosen is none; see `handlers.receive`.
-            self._unused = event.filename == ""
+            self._unused = may_be_unused(event)
             self._begin(event)
         elif event is None:
             if not self._unused:

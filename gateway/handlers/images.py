@@ -17,6 +17,7 @@ from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, ResponseFormat
 from gateway.domain.errors import GatewayError, MethodNotAllowed, ModelNotAllowed, PlatformNotConfigured
 from gateway.domain.target import JobTarget, RelayTarget, Target
+from gateway.handlers.account import account
 from gateway.handlers.answer import BEGIN_WITHIN_S, Answerer
 from gateway.handlers.attempts import first_able
 from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
@@ -157,7 +158,8 @@ class Images:
             _check_key(who, platform, plan.target.model)
         told.model = plan.target.model
         told.attempts[-1] = told.target
-        for note in plan.notes:
+        notes = account(edit, plan.notes, told.target)
+        for note in notes:
             self.metrics.translations(note.param, note.fate.value).inc()
         if edit.response_format is ResponseFormat.URL:
             self.answerer.check_links(request)
@@ -170,7 +172,7 @@ class Images:
             resend=is_resend(request),
             platform=platform,
             plan=plan,
-            reply=ReplySpec(edit.response_format, edit.output_format, plan.notes, f"image_{self.purpose}"),
+            reply=ReplySpec(edit.response_format, edit.output_format, notes, f"image_{self.purpose}"),
             inputs=[*taken.hold(), *made],
             began=span[0],
             deadline=span[1],

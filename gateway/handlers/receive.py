@@ -74,9 +74,7 @@ class _Intake:
     async def take(self, chunk: bytes) -> None:
         for event in self._parts.feed(chunk):
             if isinstance(event, Part):
-                # An input of a web form for which no file was chosen, unless bytes follow:
-                # https://html.spec.whatwg.org/#constructing-the-form-data-set
-                self._unused = event if event.filename == "" else None
+                self._unused = event if may_be_unused(event) else None
                 self._open = None if self._unused else self._begin(event)
             elif event is None:
                 await self._end()
@@ -117,11 +115,22 @@ class _Intake:
             self._text_bytes += self._open.length
             if self._text_bytes > SLACK_BYTES:
                 raise TooLarge(f"The text fields are larger than {SLACK_BYTES} bytes together.")
+        elif self._unused is not None and self._unused.filename is None:
+            self._fields.append((self._unused.name, ""))
         elif self._open is not None:
             self._pictures.append((self._open.name, await self._open.finish()))
         self._open = None
         # A request of many small parts does not keep the others waiting.
         await asyncio.sleep(0)
+
+
+def may_be_unused(part: Part) -> bool:
+    """
+    True for what is absent unless bytes follow: an input of a web form for which no file was chosen, and an optional
+    picture as text. https://html.spec.whatwg.org/#constructing-the-form-data-set
+    """
+    known = PICTURE.fullmatch(part.name)
+    return part.filename == "" or (not part.is_file and known is not None and known[1] != "image")
 
 
 def _is_text(part: Part) -> bool:

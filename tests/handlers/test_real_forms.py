@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.app import Gateway
+from gateway.dialects.openai.members import KINDS
 from gateway.emulator.server import Emulator
 from tests.conftest import StartGateway
 from tests.fakes.forms import key_settings
@@ -278,3 +281,65 @@ async def test_a_picture_where_a_text_belongs(bfl: Emulator, start_gateway: Star
     heard = await post(gateway, form(IMAGE, file(name), *([PROMPT] if name != "prompt" else [])))
     assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "invalid_type", name)
     assert "expected text, but got a file" in heard.error["message"]
+
+
+# --- every field is accounted for -------------------------------------------------------------------------------------
+
+EMPTY = sorted(KINDS.keys() - {"prompt"} | {"seed", "anything"})
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_empty_texts_are_absent_and_reported(bfl: Emulator, start_gateway: StartGateway, as_json: bool) -> None:
+    """All optional fields at once; what is no name of ours is counted."""
+    gateway = await start_gateway(bfl)
+    if as_json:
+        url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+        document = {"prompt": "make it blue", "images": [{"image_url": url}], **dict.fromkeys(EMPTY, "")}
+        heard = await post(gateway, json.dumps(document).encode(), kind="application/json")
+    else:
+        empty = [text(name, "") for name in (*EMPTY, "mask")]
+        heard = await post(gateway, form(IMAGE, *empty, PROMPT))
+    assert heard.status == 200, heard.rest
+    told = heard.headers["x-gateway-translation"].split(", ")
+    assert "unknown=ignored(2 empty)" in told
+    reported = {name for name in EMPTY if f"{name}=ignored(empty)" in told}
+    assert reported == KINDS.keys() - {"prompt"}
+    assert ("mask=ignored(empty)" in told) is not as_json
+    assert sent(bfl) == {"prompt": "make it blue", "input_image": digest(PNG), "output_format": "png"}
+
+
+async def test_a_route_settles_what_came_without_a_value(bfl: Emulator, start_gateway: StartGateway) -> None:
+    """An empty field is as good as none for a default or a pin, for a relay as well; else its bytes stay."""
+    body = form(MODEL, text("quality", ""), text("background", ""), text("user", ""), IMAGE, PROMPT)
+    said = {"defaults": {"quality": "low"}, "pins": {"background": "opaque"}}
+    rules = [{"name": "all", "to": [{"platform": "openai", **said}]}]
+    async with both(start_gateway, bfl, routes={"rules": rules}) as each:
+        heard = await post(each.gateway, body)
+        assert heard.status == 200, heard.rest
+        (seen,) = each.openai.seen
+    settled = form(MODEL, text("quality", "low"), text("background", "opaque"), text("user", ""), IMAGE, PROMPT)
+    assert bytes(seen.body) == settled
+
+
+async def test_a_field_that_a_platform_forgets_is_refused(
+    bfl: Emulator, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine accounts for what was asked, whatever a platform's author has overlooked; nothing is paid."""
+    monkeypatch.setattr("gateway.platforms.bfl.fields.IGNORED", ())
+    gateway = await start_gateway(bfl)
+    heard = await post(gateway, form(IMAGE, PROMPT, text("style", "vivid")))
+    assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "unsupported_parameter", "style")
+    assert bfl.counts.submits_seen == 0
+
+
+async def test_numbered_pictures_reach_the_vendor_in_their_order(bfl: Emulator, start_gateway: StartGateway) -> None:
+    """A prompt for FLUX.2 says which is which: "the hat of image 2"."""
+    gateway = await start_gateway(bfl)
+    model = text("model", "flux-2-pro")
+    big, small = picture(96, 64), picture(80, 64, seed=3)
+    heard = await post(gateway, form(model, file("image[1]", small), file("image[0]", big), PROMPT))
+    assert heard.status == 200, heard.rest
+    fields = sent(bfl)
+    assert (fields["input_image"], fields["input_image_2"]) == (digest(big), digest(small))
+    heard = await post(gateway, form(model, file("image[1]", b"x"), file("image[0]", big), PROMPT))
+    assert heard.error["param"] == "image[1]"

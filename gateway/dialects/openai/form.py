@@ -131,7 +131,7 @@ def _pictures(form: Form) -> dict[str, list[Blob | Link]]:
 
 def _size(text: str | None) -> Pixels | Ratio | None:
     try:
-        return read_size(text or "auto")
+        return read_size("auto" if text is None else text)
     except ValueError:
         raise InvalidField(
             "size is written WIDTHxHEIGHT such as 1024x1024, W:H such as 16:9, or auto.", param="size"

@@ -41,7 +41,7 @@ class Hare(AtOnce):
         raise UnknownField(f"{name} means nothing here.", param=name)
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
-        body = translate(edit)
+        body, notes = translate(edit)
         call = Call(
             "submit",
             "POST",
@@ -52,7 +52,7 @@ class Hare(AtOnce):
             pictures=frozenset({"drawing"}),
             patience_s=60.0,
         )
-        return Plan(target, (call,) * edit.n, megapixels=1.0)
+        return Plan(target, (call,) * edit.n, notes, megapixels=1.0)
 
     def read_submit(self, plan: Plan, answer: Answer) -> Outcome:
         return response.read(answer)
