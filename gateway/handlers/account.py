@@ -8,11 +8,12 @@ from gateway.dialects.openai.members import KINDS
 from gateway.domain.edit import Edit
 from gateway.domain.errors import UnsupportedField
 from gateway.domain.notes import UNKNOWN, Fate, Note, unaccounted
+from gateway.handlers.received import Purpose
 
 PICTURES = ("image", "mask", "markup")
 
 
-def account(edit: Edit, planned: Iterable[Note], platform: str) -> tuple[Note, ...]:
+def account(edit: Edit, planned: Iterable[Note], platform: str, purpose: Purpose) -> tuple[Note, ...]:
     """
     The plan's notes and the engine's own. A field of which the plan says nothing is dropped by no platform in silence.
 
@@ -21,7 +22,8 @@ def account(edit: Edit, planned: Iterable[Note], platform: str) -> tuple[Note, .
     planned = tuple(planned)
     if (name := unaccounted(edit, planned)) is not None:
         raise UnsupportedField(f"{platform} has nothing to match '{name[:64]}'. Leave it out.", param=name[:64])
-    return (*planned, *_empty(edit.empty))
+    edited = purpose == "generation" and not edit.from_text
+    return (*planned, *_empty(edit.empty), *([Note("request", Fate.CONVERTED, "edit")] if edited else []))
 
 
 def _empty(names: Iterable[str]) -> Iterable[Note]:

@@ -15,7 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from gateway.dialects.openai.form import PICTURE
-from gateway.domain.errors import InvalidMultipart, ModelNotAllowed, UnsupportedMedia
+from gateway.domain.errors import InvalidMultipart, ModelNotAllowed
 from gateway.domain.size import Pixels
 from gateway.handlers.body import Pace
 from gateway.handlers.charsets import FIELD, codec
@@ -23,7 +23,7 @@ from gateway.handlers.json_body import take_in_json
 from gateway.handlers.json_facts import JsonFacts
 from gateway.handlers.keys import CALLER
 from gateway.handlers.multipart import Part, Parts, read_boundary
-from gateway.handlers.receive import GENERATION_TYPE, is_json, may_be_unused, take_in
+from gateway.handlers.receive import is_json, may_be_unused, take_in
 from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
 from gateway.imaging.probe import Prober
 from gateway.routing.facts import Facts
@@ -72,14 +72,8 @@ class Seen:
         """The facts with what was seen; a model that is known from the path stands over the field."""
         told = self.fields.get("n", "")
         n = int(told) if told.isascii() and told.isdigit() and 0 < len(told) < 4 else 1
-        return replace(
-            facts,
-            read=True,
-            model=facts.model or self.model,
-            n=n,
-            images=self.images,
-            mask=self.mask,
-            pixels=self.pixels,
+        return replace(facts, read=True, model=facts.model or self.model, n=n).with_pictures(
+            self.images, self.pixels, mask=self.mask
         )
 
 
@@ -102,8 +96,6 @@ class Held:
             raise self.seen.fault
         if self.boundary is None:
             return await take_in_json(self.raw.chunks(), self._room, limits, purpose)
-        if purpose == "generation":
-            raise UnsupportedMedia(GENERATION_TYPE)
         return await take_in(self.raw.chunks(), self.boundary, self._room, limits)
 
     def release(self) -> None:

@@ -15,14 +15,20 @@ from aiohttp import web
 
 from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, ResponseFormat
-from gateway.domain.errors import GatewayError, MethodNotAllowed, ModelNotAllowed, PlatformNotConfigured
+from gateway.domain.errors import (
+    GatewayError,
+    MethodNotAllowed,
+    ModelNotAllowed,
+    PlatformNotConfigured,
+    UnsupportedField,
+)
 from gateway.domain.target import JobTarget, RelayTarget, Target
 from gateway.handlers.account import account
 from gateway.handlers.answer import BEGIN_WITHIN_S, Answerer
 from gateway.handlers.attempts import first_able
 from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.pixels import fulfil
-from gateway.handlers.received import Purpose
+from gateway.handlers.received import ELSEWHERE, Purpose
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.resend import idempotency_key, is_resend
 from gateway.handlers.take import Taken, Taker
@@ -153,12 +159,14 @@ class Images:
     ) -> Order:
         snapshot, told, who = request[SNAPSHOT], request[STORY], request[CALLER]
         platform = snapshot.platforms[target.platform]
+        if self.purpose == "generation" and not (edit.from_text or platform.models[target.model].edits):
+            raise UnsupportedField(f"{target.model} makes pictures from text alone. {ELSEWHERE}", param="image")
         plan = platform.plan(edit, target)
         if plan.target.model != target.model:
             _check_key(who, platform, plan.target.model)
         told.model = plan.target.model
         told.attempts[-1] = told.target
-        notes = account(edit, plan.notes, told.target)
+        notes = account(edit, plan.notes, told.target, self.purpose)
         for note in notes:
             self.metrics.translations(note.param, note.fate.value).inc()
         if edit.response_format is ResponseFormat.URL:

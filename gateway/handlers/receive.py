@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.dialects.openai.form import PICTURE, Form
 from gateway.dialects.openai.members import KINDS
-from gateway.domain.errors import InvalidField, TooLarge, UnsupportedMedia
+from gateway.domain.errors import TooLarge
 from gateway.handlers.charsets import FIELD
 from gateway.handlers.json_body import receive_json
 from gateway.handlers.multipart import Part, Parts, read_boundary
@@ -18,21 +18,17 @@ from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, fi
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Room, Spool
 
-GENERATION_TYPE = "The Content-Type of a generation is application/json."
-
 __all__ = ["SLACK_BYTES", "Limits", "Received", "open_body", "receive", "receive_any", "take_in"]
 
 
 async def receive_any(request: web.BaseRequest, spool: Spool, limits: Limits, purpose: Purpose) -> Received:
     """
-    Read a request in whichever form it is sent: JSON, or an edit as multipart/form-data.
+    Read a request in whichever form it is sent, JSON or multipart/form-data.
 
     Raises: as `receive` and `receive_json`.
     """
     if is_json(request):
         return await receive_json(request, spool, limits, purpose)
-    if purpose == "generation":
-        raise UnsupportedMedia(GENERATION_TYPE)
     return await receive(request, spool, limits)
 
 
@@ -101,8 +97,8 @@ class _Intake:
             return TextPart(part, self._limits.text_bytes, self._charset)
         kind = known[1] if known else part.name
         count = self._counts[kind] = self._counts.get(kind, 0) + 1
-        if kind == "image" and count > self._limits.images:
-            raise InvalidField(f"At most {self._limits.images} images are taken; the request has more.", param="image")
+        if known:
+            self._limits.check_count(count if kind == "image" else 0, kind)
         return PicturePart.of(part, kind, count, BlobWriter(self._room), self._limits)
 
     async def _end(self) -> None:

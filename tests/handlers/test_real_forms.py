@@ -343,3 +343,71 @@ async def test_numbered_pictures_reach_the_vendor_in_their_order(bfl: Emulator, 
     assert (fields["input_image"], fields["input_image_2"]) == (digest(big), digest(small))
     heard = await post(gateway, form(model, file("image[1]", b"x"), file("image[0]", big), PROMPT))
     assert heard.error["param"] == "image[1]"
+
+
+# --- pictures that came with a generation -----------------------------------------------------------------------------
+
+GENERATIONS = "/v1/images/generations"
+
+
+def with_picture(model: str, *, as_json: bool, stream: bool = False) -> tuple[bytes, str]:
+    """A body and its type: of the JSON that many programs send, or a form."""
+    if as_json:
+        url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+        document = {"model": model, "prompt": "make it blue", "image": [url], "stream": stream}
+        return json.dumps(document).encode(), "application/json"
+    parts = (text("model", model), text("stream", str(stream)), IMAGE, PROMPT)
+    return form(*parts), "multipart/form-data; boundary=X"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("generations", [("bfl",), ("bfl", "openai")])
+async def test_a_generation_with_a_picture_is_an_edit(
+    bfl: Emulator, start_gateway: StartGateway, as_json: bool, generations: tuple[str, ...]
+) -> None:
+    """Where the model edits, and the answer says so; a stream keeps the names of the path it was asked on."""
+    body, kind = with_picture("flux-kontext-pro", as_json=as_json)
+    streamed, _ = with_picture("flux-kontext-pro", as_json=as_json, stream=True)
+    async with both(start_gateway, bfl, routes={"generations": list(generations)}) as each:
+        heard = await post(each.gateway, body, path=GENERATIONS, kind=kind)
+        assert heard.status == 200, heard.rest
+        assert heard.headers["x-gateway-translation"] == "request=converted(edit)"
+        assert sent(bfl)["input_image"] == digest(PNG)
+        heard = await post(each.gateway, streamed, path=GENERATIONS, kind=kind)
+        assert b"event: image_generation.completed" in heard.rest
+    assert bfl.counts.accepted == 2
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("models", [["*"], ["flux-pro-1.1"]])
+async def test_a_generation_with_a_picture_for_a_model_that_does_not_edit(
+    bfl: Emulator, start_gateway: StartGateway, as_json: bool, models: list[str]
+) -> None:
+    """The refusal names the path that takes pictures, whichever form it came in, and however many models are there."""
+    gateway = await start_gateway(bfl, auth={"keys": [{**key_settings("sk-one")[0], "models": models}]})
+    body, kind = with_picture("flux-pro-1.1", as_json=as_json)
+    heard = await post(gateway, body, "Authorization: Bearer sk-one", path=GENERATIONS, kind=kind)
+    assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "unsupported_parameter", "image")
+    assert EDITS in heard.error["message"]
+    assert bfl.counts.submits_seen == 0
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_a_generation_with_a_picture_for_a_relay(
+    bfl: Emulator, start_gateway: StartGateway, as_json: bool
+) -> None:
+    """Its platform's to judge, byte for byte."""
+    body, kind = with_picture("gpt-image-2", as_json=as_json)
+    async with both(start_gateway, bfl, routes={"generations": ["bfl", "openai"]}) as each:
+        heard = await post(each.gateway, body, path=GENERATIONS, kind=kind)
+        assert heard.status == 200, heard.rest
+        assert each.relayed == [hashlib.sha256(body).hexdigest()]
+
+
+async def test_a_generation_as_a_form(bfl: Emulator, start_gateway: StartGateway) -> None:
+    """Without a picture it stays one."""
+    gateway = await start_gateway(bfl)
+    heard = await post(gateway, form(text("prompt", "a fox"), file("image", b"", b"")), path=GENERATIONS)
+    assert heard.status == 200, heard.rest
+    assert "x-gateway-translation" not in heard.headers
+    assert sent(bfl) == {"prompt": "a fox", "output_format": "png"}

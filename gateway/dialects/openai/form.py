@@ -1,7 +1,7 @@
 """
 From a received form to an edit: syntax only. What a value means to a model is the platform's business.
 
-https://developers.openai.com/api/reference/resources/images/methods/edit
+https://developers.openai.com/api/reference/resources/images/methods/edit, and `generate` beside it
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from gateway.domain.words import read_truth, read_whole
 
 PROMPT_LONGEST = 32_000
 
-# `image`, `image[]`, `image[0]`: one file or a list, in the spellings clients use.
-PICTURE = re.compile(r"(image|mask|markup)(?:\[([0-9]{0,4})\])?", re.ASCII)
+# `image`, `images`, `image[]`, `image[0]`: one file or a list, in the spellings clients use.
+PICTURE = re.compile(r"(image|mask|markup)(?:(?<=image)s)?(?:\[([0-9]{0,4})\])?", re.ASCII)
 
 QUALITIES = ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -67,8 +67,13 @@ def read_edit(form: Form) -> Edit:
     )
 
 
+def read_generation(form: Form) -> Edit:
+    """Pictures that came make an edit of it. Raises: as `read_edit`."""
+    return read_edit(form) if form.pictures else read_options(form)
+
+
 def read_options(form: Form) -> Edit:
-    """The text fields alone, which edits and generations share. Raises: as `read_edit`."""
+    """The text fields alone. Raises: as `read_edit`."""
     sent = _once(form.fields)
     text = {name: value for name, value in sent.items() if value}
     if not text.get("prompt", "").strip():
