@@ -36,7 +36,7 @@ def prepare(edit: Edit, model: Flux, oversize: OversizePolicy) -> Pictures:
     if edit.from_text:
         return found
     if len(edit.images) > model.max_images:
-        raise InvalidField(
+        raise UnsupportedField(
             f"{model.name} takes at most {model.max_images} {'pictures' if model.max_images > 1 else 'picture'}; "
             f"this request has {len(edit.images)}.",
             param=f"image[{model.max_images}]",

@@ -155,7 +155,7 @@ def test_pictures_that_kontext_does_not_take() -> None:
     assert "prompt" in masked.text and "prompt" in marked.text
     assert "flux-pro-1.0-fill" in masked.text
     five = refusal(edit(A, B, C, D, E))
-    assert (type(five), five.param) == (InvalidField, "image[4]")
+    assert (type(five), five.param) == (UnsupportedField, "image[4]")
     assert "at most 4" in five.text
 
 
