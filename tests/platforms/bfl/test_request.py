@@ -276,7 +276,7 @@ def test_flux_3(fields: dict[str, str], sent: dict[str, Any], said: str) -> None
     [
         ("flux-2-pro", {"guidance": "3"}, UnsupportedField, "guidance", ("flux-2-flex",)),
         ("flux-2-pro", {"safety_tolerance": "6"}, InvalidField, "safety_tolerance", ("0 to 5",)),
-        ("flux-2-pro", {"width": "1024"}, UnknownField, "width", ()),
+        ("flux-2-pro", {"width": "1024"}, InvalidField, "height", ("belong together",)),
         (
             "flux-2-pro",
             {"prompt_upsampling": "true", "disable_pup": "true"},
