@@ -179,7 +179,7 @@ class Answerer:
             return found
         raise InvalidField(
             "response_format=url needs PUBLIC_BASE_URL, the address under which clients reach this gateway. "
-            "Set it, or use b64_json.",
+            "Set it, or use b64_json. Without a response_format, dall-e-2 and dall-e-3 mean url.",
             param="response_format",
         )
 

@@ -13,6 +13,7 @@ from math import inf
 
 from aiohttp import web
 
+from gateway.dialects.openai.reply import usual_format
 from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, ResponseFormat
 from gateway.domain.errors import (
@@ -169,7 +170,8 @@ class Images:
         notes = account(edit, plan.notes, told.target, self.purpose)
         for note in notes:
             self.metrics.translations(note.param, note.fate.value).inc()
-        if edit.response_format is ResponseFormat.URL:
+        response_format = _format(edit, target)
+        if response_format is ResponseFormat.URL:
             self.answerer.check_links(request)
         plan, made = await fulfil(plan, self.imaging, self.taker.spool)
         return Order(
@@ -180,11 +182,20 @@ class Images:
             resend=is_resend(request),
             platform=platform,
             plan=plan,
-            reply=ReplySpec(edit.response_format, edit.output_format, notes, f"image_{self.purpose}"),
+            reply=ReplySpec(response_format, edit.output_format, notes, f"image_{self.purpose}"),
             inputs=[*taken.hold(), *made],
             began=span[0],
             deadline=span[1],
         )
+
+
+def _format(edit: Edit, target: JobTarget) -> ResponseFormat:
+    """What the client said, else the route, else what the model it named does by itself."""
+    if edit.response_format is not None:
+        return edit.response_format
+    if (said := target.terms.defaults.get("response_format")) is not None:
+        return ResponseFormat(said)
+    return usual_format(edit.model)
 
 
 def _check_key(who: Caller, platform: Platform, model: str) -> None:

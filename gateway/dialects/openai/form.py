@@ -98,7 +98,7 @@ def read_options(form: Form) -> Edit:
         model=text.get("model") or None,
         n=read_whole(text.get("n", "1"), "n", 1, 10),
         size=_size(text.get("size")),
-        response_format=_word(text, "response_format", ResponseFormat.B64_JSON),
+        response_format=_word(text, "response_format", ResponseFormat.B64_JSON) if "response_format" in text else None,
         output_format=_output_format(text),
         moderation=text.get("moderation"),
         stream=read_truth(text.get("stream", "false"), "stream"),

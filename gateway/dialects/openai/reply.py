@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.blob import Blob
+from gateway.domain.edit import ResponseFormat
 from gateway.wire.body import Base64, JsonBody, JsonValue
+
+# Of the models that answer with links unless they are asked for the pictures themselves; later ones have no links.
+_LINKED = re.compile(r"dall-e-[23](?:-.*)?", re.DOTALL)
+
+
+def usual_format(model: str | None) -> ResponseFormat:
+    """What a client expects of the model it named when it says nothing."""
+    return ResponseFormat.URL if model is not None and _LINKED.fullmatch(model) else ResponseFormat.B64_JSON
 
 
 @dataclass(frozen=True, slots=True)
