@@ -131,8 +131,9 @@ class Images:
             if not last:
                 await self._until_certain(handle, order.deadline, stream=edit.stream)
             taken.release()
-            answer = self.answerer.stream if edit.stream else self.answerer.whole
-            return await answer(request, handle, order.deadline)
+            if edit.stream:
+                return await self.answerer.stream(request, handle, order.deadline)
+            return await self.answerer.whole(request, handle, order.deadline, edit.prompt)
         finally:
             # After a complete delivery this does nothing.
             handle.abandon()

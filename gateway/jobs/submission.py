@@ -112,7 +112,7 @@ class Submission:
         await tools.ledger.ready(record.id, self._index, self._owner)
         ref = await self._step("collect", collect(tools, self._platform, ticket, finished))
         begin.pictures[:] = [each for each in begin.pictures if each is not finished.results[0]]
-        made = Made(ref, finished.seed, self._cost)
+        made = Made(ref, finished.seed, self._cost, finished.prompt)
         try:
             await tools.ledger.stored(record.id, self._index, self._owner, made)
         finally:

@@ -48,6 +48,9 @@ HARMLESS = frozenset(
     }
 )
 
+# A rewritten prompt is a few sentences; what is longer than any prompt that is taken is none.
+PROMPT_LONGEST = 32_000
+
 
 def read_accepted(
     answer: Answer, model: str, account: str, fallback_url: str, trusted: Callable[[str], bool]
@@ -211,7 +214,7 @@ def _finished(found: Mapping[str, Any]) -> Outcome:
         results=(Link(sample),),
         cost=_number(found.get("cost")),
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
-        prompt=prompt if isinstance(prompt, str) else None,
+        prompt=prompt if isinstance(prompt, str) and 0 < len(prompt) <= PROMPT_LONGEST else None,
     )
 
 
