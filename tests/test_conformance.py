@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from gateway.domain.edit import Edit
+from gateway.dialects.openai.form import ANIMATED, CHOICES, WHOLE, Form, read_edit, read_options
+from gateway.dialects.openai.members import KINDS
+from gateway.domain.edit import Edit, OutputFormat, ResponseFormat
 from gateway.domain.errors import GatewayError, InvalidField, UnsupportedField
+from gateway.domain.notes import unaccounted
 from gateway.domain.outcome import Failed, Finished, Refused, Ticket, Unsure, Working
 from gateway.domain.size import Pixels
 from gateway.domain.target import JobTarget
@@ -200,6 +203,50 @@ def test_no_edit_raises_anything_else(platform: Platform, extra: list[tuple[str,
         except InvalidField as error:
             named = error.param
         assert named is not None
+
+
+# Everything that OpenAI defines, with values that it takes.
+FIELDS: Mapping[str, st.SearchStrategy[str]] = {
+    **{name: st.sampled_from(words) for name, words in CHOICES.items()},
+    **{name: st.integers(*bounds).map(str) for name, bounds in WHOLE.items()},
+    "model": st.just("any"),
+    "n": st.integers(1, 10).map(str),
+    "size": st.sampled_from(["auto", "1024x1024", "3:2"]),
+    "response_format": st.sampled_from(list(ResponseFormat)),
+    "output_format": st.sampled_from(list(OutputFormat)),
+    "stream": st.sampled_from(["true", "false"]),
+    "user": st.just("someone"),
+    "safety_identifier": st.just("somebody"),
+}
+ASKED = st.fixed_dictionaries({}, optional=dict(FIELDS))
+# Some of a model's own, and some of nobody's.
+OWN = st.dictionaries(st.sampled_from(["seed", "aspect_ratio", "steps", "guidance", "raw"]) | TEXT, TEXT, max_size=2)
+
+
+def test_everything_that_openai_defines_is_asked() -> None:
+    """Apart from the formats that nobody here makes, which the dialect refuses."""
+    assert FIELDS.keys() | {"prompt", *ANIMATED} == KINDS.keys()
+
+
+@EVERY
+@settings(max_examples=300, deadline=None)
+@given(asked=ASKED, own=OWN, kinds=st.sets(st.sampled_from(["image", "mask", "markup"])))
+def test_every_field_is_accounted_for(
+    platform: Platform, asked: dict[str, str], own: dict[str, str], kinds: set[str]
+) -> None:
+    """Sent, converted, emulated or ignored with a note, or refused by name; pictures as well."""
+    texts = tuple({"prompt": "a fox", **own, **asked}.items())
+    pictures = tuple((kind, MemoryBlob(pixels=Pixels(512, 512))) for kind in sorted(kinds))
+    try:
+        wanted = (read_edit if "image" in kinds else read_options)(Form(texts, pictures))
+    except InvalidField:
+        return  # an empty name, or one of ours in other words
+    for name in platform.models:
+        try:
+            left = unaccounted(wanted, platform.plan(wanted, JobTarget(platform.name, name)).notes)
+        except InvalidField as error:
+            left = None if error.param in {*dict(texts), *kinds, "model"} else error.param
+        assert left is None
 
 
 @EVERY

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.config.offers import offers
 from gateway.config.problem import KeyPath
+from gateway.domain.edit import read_response_format
 from gateway.domain.errors import InvalidField
 from gateway.platforms import registry
 from gateway.platforms.contract import Platform
@@ -89,7 +90,10 @@ def _check_said(platform: Platform, target: TargetSettings) -> Iterator[tuple[Ke
             if (key, name, value) == ("pins", "n", "1"):
                 continue  # one picture is what a request without a number means as well
             try:
-                platform.check_said(name, value, model)
+                if (key, name) == ("defaults", "response_format"):
+                    read_response_format(value)
+                else:
+                    platform.check_said(name, value, model)
             except InvalidField as error:
                 yield (key, name), error.text
 

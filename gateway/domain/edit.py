@@ -6,12 +6,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.domain.blob import Blob, Link
+from gateway.domain.errors import InvalidField
 from gateway.domain.size import Pixels, Ratio
 
 
 class ResponseFormat(StrEnum):
     B64_JSON = "b64_json"
     URL = "url"
+
+
+def read_response_format(text: str) -> ResponseFormat:
+    """Raises: InvalidField."""
+    if text in tuple(ResponseFormat):
+        return ResponseFormat(text)
+    raise InvalidField(f"response_format is {' or '.join(ResponseFormat)}.", param="response_format")
 
 
 class OutputFormat(StrEnum):
@@ -23,10 +31,12 @@ class OutputFormat(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Edit:
     """
-    One `POST /v1/images/edits`, or `/v1/images/generations`: then there are no pictures.
+    One `POST /v1/images/edits`, or `/v1/images/generations`: then there may be no pictures.
 
     `asked` holds every text field as it came, in order; `extra` those of them that OpenAI's API does not define: a
     platform takes the ones it knows and refuses the rest. What OpenAI defines and nobody acts on is only in `asked`.
+    `empty` names the fields that came without a value, which is as if they had not come. Without a `response_format`
+    the route says which, or the model that was asked for.
     https://developers.openai.com/api/reference/resources/images/methods/edit
     """
 
@@ -35,7 +45,7 @@ class Edit:
     model: str | None = None
     n: int = 1
     size: Pixels | Ratio | None = None
-    response_format: ResponseFormat = ResponseFormat.B64_JSON
+    response_format: ResponseFormat | None = None
     output_format: OutputFormat = OutputFormat.PNG
     moderation: str | None = None
     stream: bool = False
@@ -44,6 +54,7 @@ class Edit:
     markup: Blob | Link | None = None
     asked: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     extra: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    empty: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def from_text(self) -> bool:

@@ -6,6 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.domain.edit import Edit
+
+# What the engine itself serves, for every platform alike.
+SERVED = frozenset({"model", "n", "prompt", "response_format", "stream"})
+# The note of a platform that has counted the fields that nobody knows, and dropped them as its operator wished.
+UNKNOWN = "unknown"
+
 
 class Fate(StrEnum):
     SENT = "sent"
@@ -24,6 +31,21 @@ class Note:
     param: str
     fate: Fate
     to: str | None = None
+
+
+def ignored(edit: Edit, names: Iterable[str]) -> tuple[Note, ...]:
+    """A note for each of these fields that the client sent, and for which a platform has nothing."""
+    return tuple(Note(name, Fate.IGNORED) for name in names if edit.has(name))
+
+
+def unaccounted(edit: Edit, notes: Iterable[Note]) -> str | None:
+    """The first field, or kind of picture, that came and of which no note tells what became; None without one."""
+    told = {note.param for note in notes} | SERVED
+    if UNKNOWN in told:
+        told |= {name for name, _ in edit.extra}
+    pictures = {"image": edit.images, "mask": edit.mask, "markup": edit.markup}
+    came = [*dict((*edit.asked, *edit.extra)), *(kind for kind, found in pictures.items() if found)]
+    return next((name for name in came if name not in told), None)
 
 
 def header(notes: Iterable[Note]) -> str:

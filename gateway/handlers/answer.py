@@ -44,8 +44,11 @@ class Answerer:
         """Raises: InvalidField when no link could be made that leads here."""
         self._base(request)
 
-    async def whole(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
-        """Wait, and answer with every finished picture. Raises: GatewayError when there is none."""
+    async def whole(self, request: web.Request, handle: JobHandle, deadline: float, asked: str) -> web.StreamResponse:
+        """
+        Wait, and answer with every finished picture; `asked` is the prompt, and what the vendor made of it is told
+        where it is another. Raises: GatewayError when there is none.
+        """
         job, told = handle.job, request[STORY]
         self._note(told, handle)
         try:
@@ -61,7 +64,7 @@ class Answerer:
                 raise worst(errors)
             notes = self._notes(handle, pictures)
             started = self.clock.now()
-            body = reply.write(pictures, created=int(handle.job.record.created))
+            body = reply.write(pictures, created=int(handle.job.record.created), asked=asked)
             response = await respond.whole(request, body, self._headers(handle, notes))
             told.steps["reply"] = self.clock.now() - started
         finally:
@@ -180,7 +183,7 @@ class Answerer:
                 # From the job, not from now: a repetition gets the same bytes.
                 expires = int(handle.job.record.created + self.link_s)
                 url = self._base(request) + self.results.link(result.ref, expires) if links else None
-                pictures.append(reply.Picture(blob, url))
+                pictures.append(reply.Picture(blob, url, result.prompt))
         return pictures, errors
 
     def _base(self, request: web.Request) -> str:
@@ -188,7 +191,7 @@ class Answerer:
             return found
         raise InvalidField(
             "response_format=url needs PUBLIC_BASE_URL, the address under which clients reach this gateway. "
-            "Set it, or use b64_json.",
+            "Set it, or use b64_json. Without a response_format, dall-e-2 and dall-e-3 mean url.",
             param="response_format",
         )
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from gateway.domain.errors import GatewayError, InvalidRequest, Paid
+from gateway.domain.errors import (
+    GatewayError,
+    ImageTooLarge,
+    InvalidRequest,
+    Paid,
+    UnsupportedField,
+)
 from gateway.domain.target import Target
 from gateway.handlers.keys import STORY
 from gateway.jobs.fallback import next_may_try
 from gateway.telemetry.catalogue import Catalogue
+
+# What another target may well take; a value that is wrong for one is wrong.
+UNABLE = (UnsupportedField, ImageTooLarge)
+_PLAIN = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}", re.ASCII)
 
 Attempt = Callable[[Target, bool], Awaitable[web.StreamResponse]]
 
@@ -21,10 +32,12 @@ async def first_able(
     """
     The answer of the first target that gives one. `attempt` is told whether there is another one behind.
 
-    Raises: what the target raised behind which nobody may try; when all were in trouble, or those behind could not
-    serve the request at all, the trouble that is over first.
+    A target in trouble is followed by the next one, and so is one that cannot serve what was asked.
+
+    Raises: what the target raised behind which nobody may try; when none gave an answer, the trouble that is over
+    first, or without any what the first could not serve.
     """
-    told, failures = request[STORY], list[GatewayError]()
+    told, failures, unable = request[STORY], list[GatewayError](), list[GatewayError]()
     for position, target in enumerate(targets):
         last = position + 1 == len(targets)
         told.platform, told.model = target.platform, target.model or "-"
@@ -32,15 +45,24 @@ async def first_able(
         try:
             return await attempt(target, last)
         except GatewayError as error:
+            refused = isinstance(error, InvalidRequest) and error.paid is Paid.NO
             if next_may_try([error]):
                 failures.append(error)
-            elif not (failures and isinstance(error, InvalidRequest) and error.paid is Paid.NO):
+            elif refused and isinstance(error, UNABLE):
+                unable.append(error)
+            elif not (refused and (failures or unable)):
                 raise
             if last:
-                raise min(failures, key=_lasts) from None
-            told.attempts[-1] += f" {error.code}"
+                raise (min(failures, key=_lasts) if failures else unable[0]) from None
+            told.attempts[-1] += f" {error.code}{_field(error)}"
             metrics.fallbacks(told.route, target.platform, error.code).inc()
     raise AssertionError("a choice without targets")
+
+
+def _field(error: GatewayError) -> str:
+    """Which field the target was passed over for, as far as a header may carry the client's word for it."""
+    named = isinstance(error, UNABLE) and error.param is not None and _PLAIN.fullmatch(error.param)
+    return f"({error.param})" if named else ""
 
 
 def _lasts(error: GatewayError) -> tuple[bool, float]:

@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from gateway.dialects.openai.form import PICTURE
-from gateway.domain.errors import ModelNotAllowed, UnsupportedMedia
+from gateway.domain.errors import InvalidMultipart, ModelNotAllowed
 from gateway.domain.size import Pixels
 from gateway.handlers.body import Pace
+from gateway.handlers.charsets import FIELD, codec
 from gateway.handlers.json_body import take_in_json
 from gateway.handlers.json_facts import JsonFacts
 from gateway.handlers.keys import CALLER
 from gateway.handlers.multipart import Part, Parts, read_boundary
-from gateway.handlers.receive import GENERATION_TYPE, is_json, take_in
+from gateway.handlers.receive import is_json, may_be_unused, take_in
 from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, open_body
 from gateway.imaging.probe import Prober
 from gateway.routing.facts import Facts
@@ -46,7 +48,8 @@ class Seen:
     What was seen of a body in passing: the beginnings of its text fields, and which pictures it has.
 
     `doubtful` are the names of fields that came more than once, or as a file: the first text counts here, and perhaps
-    the last one elsewhere. `unclear` when nobody can tell which model the body names, if any.
+    the last one elsewhere. `unclear` when nobody can tell which model the body names, if any. `fault` is why a form
+    cannot be read to its end: what was seen before it counts, and only a relay of the body as it came is left.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -55,6 +58,7 @@ class Seen:
     pixels: int = 0
     doubtful: set[str] = field(default_factory=set)
     unclear: bool = False
+    fault: InvalidMultipart | None = None
 
     @property
     def model(self) -> str | None:
@@ -68,20 +72,18 @@ class Seen:
         """The facts with what was seen; a model that is known from the path stands over the field."""
         told = self.fields.get("n", "")
         n = int(told) if told.isascii() and told.isdigit() and 0 < len(told) < 4 else 1
-        return replace(
-            facts,
-            read=True,
-            model=facts.model or self.model,
-            n=n,
-            images=self.images,
-            mask=self.mask,
-            pixels=self.pixels,
+        return replace(facts, read=True, model=facts.model or self.model, n=n).with_pictures(
+            self.images, self.pixels, mask=self.mask
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The body under the request's own Content-Type, what was seen in it, and room to read it once more."""
+    """
+    The body under the request's own Content-Type, what was seen in it, and room to read it once more.
+
+    `boundary` is None for JSON, and for a form whose Content-Type names none that is legal.
+    """
 
     raw: SpooledBlob
     boundary: str | None
@@ -90,10 +92,10 @@ class Held:
 
     async def read(self, limits: Limits, purpose: Purpose) -> Received:
         """The form in it. Raises: as `receive_any`."""
+        if self.boundary is None and self.seen.fault is not None:
+            raise self.seen.fault
         if self.boundary is None:
             return await take_in_json(self.raw.chunks(), self._room, limits, purpose)
-        if purpose == "generation":
-            raise UnsupportedMedia(GENERATION_TYPE)
         return await take_in(self.raw.chunks(), self.boundary, self._room, limits)
 
     def release(self) -> None:
@@ -110,12 +112,11 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
     """
     Keep the body, and look at its fields.
 
-    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, InvalidMultipart, BadSignature;
-    ModelNotAllowed for a key that names models when the body may name another one.
+    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, BadSignature, InvalidMultipart for no
+    body; ModelNotAllowed for a key that names models when the body may name another one.
     """
-    boundary = None if is_json(request) else read_boundary(request.headers)
+    looker: _Form | _Json = _Json() if is_json(request) else _Form(request.headers)
     body = open_body(request, MOST_BYTES, pace)
-    looker: _Form | _Json = _Json() if boundary is None else _Form(boundary)
     # Twice: once for these bytes, once for the pictures among them, which are written with this body in hand.
     room = await spool.reserve(2 * (body.length or 0))
     writer = BlobWriter(room)
@@ -134,11 +135,13 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
         writer.discard()
         room.close()
         raise
-    return Held(raw, boundary, looker.seen, room)
+    return Held(raw, looker.boundary, looker.seen, room)
 
 
 class _Json:
     """Looks at a JSON body; one that is none is for the relay's platform to judge."""
+
+    boundary = None
 
     def __init__(self) -> None:
         self._facts = JsonFacts()
@@ -156,51 +159,80 @@ class _Json:
 
 
 class _Form:
-    """Follows the parts of a form without judging them."""
+    """Follows the parts of a form; one that cannot be followed to its end is for the relay's platform to judge."""
 
-    def __init__(self, boundary: str) -> None:
+    def __init__(self, headers: CIMultiDictProxy[str]) -> None:
+        """Raises: UnsupportedMedia."""
         self.seen = Seen()
-        self._parts = Parts(boundary, MOST_PARTS)
+        self.boundary: str | None = None
         self._name = ""
         self._text = bytearray()
+        self._unused = False
         self._prober: Prober | None = None
         self._is_file = False
         self._models = 0
+        try:
+            self.boundary = read_boundary(headers)
+            self._parts = Parts(self.boundary, MOST_PARTS)
+        except InvalidMultipart as fault:
+            self._give_up(fault)
 
     def push(self, chunk: bytes) -> None:
-        """Raises: InvalidMultipart."""
-        for event in self._parts.feed(chunk):
-            self._look(event)
+        """Never raises."""
+        if self.seen.fault is not None:
+            return
+        try:
+            for event in self._parts.feed(chunk):
+                self._look(event)
+        except InvalidMultipart as fault:
+            self._give_up(fault)
 
     def close(self) -> None:
-        """Raises: InvalidMultipart."""
-        self._parts.close()
+        """To be called at the body's end; never raises."""
+        if self.seen.fault is not None:
+            return
+        try:
+            self._parts.close()
+        except InvalidMultipart as fault:
+            self._give_up(fault)
+
+    def _give_up(self, fault: InvalidMultipart) -> None:
+        """Whoever reads on may find another model behind."""
+        self.seen.fault, self.seen.unclear = fault, True
 
     def _look(self, event: Part | bytes | None) -> None:
         if isinstance(event, Part):
+            self._unused = may_be_unused(event)
             self._begin(event)
         elif event is None:
-            self._end()
-        elif self._prober is not None:
-            self._prober.feed(event)
-        elif len(self._text) < FIELD_BYTES:
-            self._text += event[:FIELD_BYTES]
+            if not self._unused:
+                self._end()
+        else:
+            self._unused = False
+            if self._prober is not None:
+                self._prober.feed(event)
+            elif len(self._text) < FIELD_BYTES:
+                self._text += event[:FIELD_BYTES]
 
     def _begin(self, part: Part) -> None:
         self._name, self._text, self._prober = part.name, bytearray(), None
-        self._is_file = part.has_filename
+        self._is_file = part.filename is not None
         if part.name.lower() == "model":
             self._models += 1
-            self.seen.unclear |= self._models > 1 or part.name != "model" or part.has_filename
-        if known := PICTURE.fullmatch(part.name):
+            strange = part.name != "model" or part.filename is not None or codec(part.charset) is None
+            self.seen.unclear |= self._models > 1 or strange
+        if PICTURE.fullmatch(part.name):
             self._prober = Prober()
-            self.seen.images += known[1] == "image"
-            self.seen.mask |= known[1] == "mask"
 
     def _end(self) -> None:
-        if self._prober is None:
+        known = PICTURE.fullmatch(self._name)
+        if self._prober is None or known is None:
             if self._is_file or self._name in self.seen.fields:
                 self.seen.doubtful.add(self._name)
             self.seen.fields.setdefault(self._name, self._text[:FIELD_BYTES].decode("utf-8", "replace"))
-        elif (found := self._prober.result) is not None:
+            self.seen.unclear |= self._name == FIELD and codec(self.seen.fields[FIELD].lower()) is None
+            return
+        self.seen.images += known[1] == "image"
+        self.seen.mask |= known[1] == "mask"
+        if (found := self._prober.result) is not None:
             self.seen.pixels = max(self.seen.pixels, found.width * found.height)

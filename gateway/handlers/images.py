@@ -13,15 +13,24 @@ from math import inf
 
 from aiohttp import web
 
+from gateway.dialects.openai.reply import usual_format
 from gateway.domain.caller import Caller
 from gateway.domain.edit import Edit, ResponseFormat
-from gateway.domain.errors import GatewayError, MethodNotAllowed, ModelNotAllowed, Paid, PlatformNotConfigured
+from gateway.domain.errors import (
+    GatewayError,
+    MethodNotAllowed,
+    ModelNotAllowed,
+    Paid,
+    PlatformNotConfigured,
+    UnsupportedField,
+)
 from gateway.domain.target import JobTarget, RelayTarget, Target
+from gateway.handlers.account import account
 from gateway.handlers.answer import BEGIN_WITHIN_S, Answerer
 from gateway.handlers.attempts import first_able
 from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.pixels import fulfil
-from gateway.handlers.received import Purpose
+from gateway.handlers.received import ELSEWHERE, Purpose
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.resend import idempotency_key, is_resend
 from gateway.handlers.take import Taken, Taker
@@ -133,8 +142,9 @@ class Images:
             if not last:
                 await self._until_certain(handle, order.deadline, stream=edit.stream)
             taken.release()
-            answer = self.answerer.stream if edit.stream else self.answerer.whole
-            return await answer(request, handle, order.deadline)
+            if edit.stream:
+                return await self.answerer.stream(request, handle, order.deadline)
+            return await self.answerer.whole(request, handle, order.deadline, edit.prompt)
         finally:
             # After a complete delivery this does nothing.
             handle.abandon()
@@ -162,14 +172,18 @@ class Images:
     ) -> Order:
         snapshot, told, who = request[SNAPSHOT], request[STORY], request[CALLER]
         platform = snapshot.platforms[target.platform]
+        if self.purpose == "generation" and not (edit.from_text or platform.models[target.model].edits):
+            raise UnsupportedField(f"{target.model} makes pictures from text alone. {ELSEWHERE}", param="image")
         plan = platform.plan(edit, target)
         if plan.target.model != target.model:
             _check_key(who, platform, plan.target.model)
         told.model = plan.target.model
         told.attempts[-1] = told.target
-        for note in plan.notes:
+        notes = account(edit, plan.notes, told.target, self.purpose)
+        for note in notes:
             self.metrics.translations(note.param, note.fate.value).inc()
-        if edit.response_format is ResponseFormat.URL:
+        response_format = _format(edit, target)
+        if response_format is ResponseFormat.URL:
             self.answerer.check_links(request)
         plan, made = await fulfil(plan, self.imaging, self.taker.spool)
         if told.fingerprint is None:
@@ -184,7 +198,7 @@ class Images:
             resend=told.again,
             platform=platform,
             plan=plan,
-            reply=ReplySpec(edit.response_format, edit.output_format, plan.notes, f"image_{self.purpose}", plan.size),
+            reply=ReplySpec(response_format, edit.output_format, notes, f"image_{self.purpose}", plan.size),
             inputs=[*taken.hold(), *made],
             began=span[0],
             deadline=span[1],
@@ -193,6 +207,15 @@ class Images:
 
 def _shape(request: web.Request) -> str | None:
     return shape(request[STORY].route, request.content_length)
+
+
+def _format(edit: Edit, target: JobTarget) -> ResponseFormat:
+    """What the client said, else the route, else what the model it named does by itself."""
+    if edit.response_format is not None:
+        return edit.response_format
+    if (said := target.terms.defaults.get("response_format")) is not None:
+        return ResponseFormat(said)
+    return usual_format(edit.model)
 
 
 def _check_key(who: Caller, platform: Platform, model: str) -> None:

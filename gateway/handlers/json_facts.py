@@ -12,6 +12,8 @@ WIDE = Bounds(depth=64, values=400_000, key_bytes=1024, number_bytes=1024)
 # More members than this could hide the one that decides.
 MEMBERS = 256
 TEXT_LONGEST = 1024
+# One or a list, as clients write it.
+IMAGES = ("images", "image")
 
 
 def everything(_path: Path) -> bool:
@@ -22,7 +24,7 @@ def everything(_path: Path) -> bool:
 class JsonFacts:
     """
     Pushed with the body in pieces. `fields` are the top-level texts, numbers and booleans, as text of at most 1 KiB;
-    `images` counts the items of `images`, `mask` tells whether there is one.
+    `images` counts those of `images` and `image`, `mask` tells whether there is one.
 
     `broken` is set as soon as the body is not one JSON object with unique names: then nothing else counts. So does a
     `Model`, which services written in Go take for `model`: https://pkg.go.dev/encoding/json#Unmarshal
@@ -61,9 +63,11 @@ class JsonFacts:
         elif isinstance(event, Closed):
             if len(event.path) == 1 and self._text is not None:
                 self._keep(event.path, self._text)
+                if self._text:
+                    self._picture(str(event.path[0]))
                 self._text = None
         elif len(event.path) == 2:
-            self.images += event.path[0] == "images"
+            self.images += event.path[0] in IMAGES and isinstance(event.path[1], int)
         elif len(event.path) == 1:
             self._member(event)
 
@@ -75,11 +79,17 @@ class JsonFacts:
             self.broken = True
         if event.kind is Kind.NULL:
             return
-        self.mask = self.mask or event.path == ("mask",)
         if not isinstance(event, Opened):
             self._keep(event.path, event.text)
         elif event.kind is Kind.TEXT:
+            # Empty, it is as good as none.
             self._text = ""
+        elif event.kind is Kind.OBJECT:
+            self._picture(name)
+
+    def _picture(self, name: str) -> None:
+        self.mask = self.mask or name == "mask"
+        self.images += name in IMAGES
 
     def _keep(self, path: Path, text: str) -> None:
         if not self.broken:

@@ -25,7 +25,8 @@ class Story:
 
     `steps` are seconds by step word; `outcome` is `ok`, `moderated`, `client_gone` or an error's code; `job` is the id
     of the job that was worked or joined, `replayed` when it had ended before; `facts` are further log fields.
-    `attempts` are the targets so far, each failed one with its code; `notes` what became of a relayed request's fields.
+    `attempts` are the targets so far, each failed one with its code, and each that cannot serve a field with that field
+    as well; `notes` what became of a relayed request's fields.
     `windows` tells how the caller's limits stand that the request has touched. `fingerprint` is known once the request
     was read; `again` is then true for a repetition of one that may have lost its answer.
     """

@@ -26,18 +26,29 @@ _LEGAL = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re
 _PLAIN = ("binary", "8bit", "7bit")
 # A quoted text as browsers write it, and as RFC 2183 has it; and what names a part, in RFC 5987's form as well.
 _QUOTED = (re.compile(r'"[^"]*"'), re.compile(r'"(?:[^"\\]|\\.)*"'))
-_NAMES = re.compile(r"[;\s]name(\*[^=\s]*)?\s*=", re.IGNORECASE)
-_UTF8 = (None, "utf-8", "utf8", "us-ascii", "ascii")
+_NAMES = re.compile(r"[;\s]name(\*[^=\s]*)?\s*=", re.IGNORECASE | re.ASCII)
+# Which bytes a file's name has is nobody's business, so heads are read in a charset that has every byte; what counts in
+# them is UTF-8: https://www.rfc-editor.org/rfc/rfc7578#section-5.1
+_HEADS = "iso-8859-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The head of a part. `media_type` is what the client wrote, lower case; None when it wrote nothing."""
+    """
+    The head of a part. `media_type` and `charset` are what the client wrote, lower case; None when it wrote nothing.
+
+    `filename` is for telling a file from a text, and a chosen file from none: it need not be what the client meant.
+    """
 
     name: str
-    has_filename: bool
+    filename: str | None
     media_type: str | None
-    utf8: bool
+    charset: str | None
+
+    @property
+    def is_file(self) -> bool:
+        """True when the client itself says that these bytes are a file."""
+        return self.filename is not None or (self.media_type or "").startswith("image/")
 
 
 def read_boundary(headers: CIMultiDictProxy[str]) -> str:
@@ -49,7 +60,7 @@ def boundary_in(content_type: str) -> str:
     """Raises: UnsupportedMedia for another type, InvalidMultipart without one legal boundary."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
-        raise UnsupportedMedia("The Content-Type of an edit is multipart/form-data or application/json.")
+        raise UnsupportedMedia("The Content-Type is multipart/form-data or application/json here.")
     found = _BOUNDARY.findall(content_type)
     if len(found) != 1:
         raise InvalidMultipart("The Content-Type multipart/form-data needs one boundary.")
@@ -64,7 +75,11 @@ class Parts:
 
     def __init__(self, boundary: str, most: int) -> None:
         self._parser = PushMultipartParser(
-            boundary, max_header_size=HEADER_BYTES, max_header_count=HEADERS, max_segment_count=most
+            boundary,
+            max_header_size=HEADER_BYTES,
+            max_header_count=HEADERS,
+            max_segment_count=most,
+            header_charset=_HEADS,
         )
         self._most = most
         self._opening = f"--{boundary}".encode()
@@ -115,14 +130,18 @@ def _part(segment: MultipartSegment) -> Part:
     names = [name for name, _ in segment.headerlist]
     if len(set(names)) < len(names):
         raise InvalidMultipart("A part of the body repeats a header.")
-    if not segment.name or not segment.name.isprintable():
+    try:
+        name = (segment.name or "").encode(_HEADS).decode()
+    except UnicodeDecodeError:
+        raise InvalidMultipart("A part of the body has a name that is not UTF-8.") from None
+    if not name or not name.isprintable():
         raise InvalidMultipart("A part of the body has no name, or one with control characters.")
     if any(_NAMES.findall(quoted.sub('""', segment.header("Content-Disposition"))) != [""] for quoted in _QUOTED):
         # Whoever reads it next may go by the other one.
         raise InvalidMultipart("A part of the body has two names, or one in a form that RFC 7578 forbids.")
     if segment.header("Content-Transfer-Encoding", "binary").strip().lower() not in _PLAIN:
-        raise InvalidMultipart(f"The part '{segment.name[:64]}' has a Content-Transfer-Encoding; send it as it is.")
+        raise InvalidMultipart(f"The part '{name[:64]}' has a Content-Transfer-Encoding; send it as it is.")
     if segment.content_type and segment.content_type.startswith("multipart/"):
-        raise InvalidMultipart(f"The part '{segment.name[:64]}' is a multipart body itself; send its files one by one.")
+        raise InvalidMultipart(f"The part '{name[:64]}' is a multipart body itself; send its files one by one.")
     charset = segment.charset.lower() if segment.charset else None
-    return Part(segment.name, segment.filename is not None, segment.content_type, charset in _UTF8)
+    return Part(name, segment.filename, segment.content_type, charset)

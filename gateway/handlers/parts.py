@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn, Protocol
 
 from gateway.domain.errors import ImageTooLarge, InvalidField, InvalidImage, InvalidType, TooLarge, UnsupportedImage
+from gateway.handlers.charsets import codec
 from gateway.handlers.multipart import Part
 from gateway.imaging.formats import HEAD_BYTES, foreign
 from gateway.imaging.probe import NotAnImage, Prober
@@ -23,14 +24,16 @@ class PictureLimits(Protocol):
 
 
 class TextPart:
-    """A text field of at most `most` bytes."""
+    """A text field of at most `most` bytes; `charset` is that of the form, for a part that names none."""
 
-    def __init__(self, part: Part, most: int) -> None:
+    def __init__(self, part: Part, most: int, charset: str | None = None) -> None:
         self.name, self._most = part.name, most
         self._param = part.name[:64]
         self._value = bytearray()
-        if not part.utf8:
-            raise InvalidField(f"'{self._param}' has a charset other than UTF-8.", param=self._param)
+        self._is_file = part.is_file
+        self._codec = codec(part.charset or charset)
+        if self._codec is None:
+            raise InvalidField(f"'{self._param}' has a charset that is not taken. Use UTF-8.", param=self._param)
 
     @property
     def length(self) -> int:
@@ -42,11 +45,15 @@ class TextPart:
             raise TooLarge(f"'{self._param}' is larger than {self._most} bytes.", param=self._param)
 
     def finish(self) -> str:
-        """Raises: InvalidField when it is not text."""
+        """Raises: InvalidField when it is not text, InvalidType when it came as a file and is none."""
+        assert self._codec is not None
         try:
-            text = self._value.decode()
+            text = self._value.decode(self._codec)
         except UnicodeDecodeError:
-            raise InvalidField(f"'{self._param}' is not UTF-8 text.", param=self._param) from None
+            if self._is_file:
+                text = f"Invalid type for '{self._param}': expected text, but got a file instead."
+                raise InvalidType(text, param=self._param) from None
+            raise InvalidField(f"'{self._param}' is not text in {self._codec}.", param=self._param) from None
         if "\0" in text:
             raise InvalidField(f"'{self._param}' contains a NUL character.", param=self._param)
         return text
@@ -76,10 +83,10 @@ class PicturePart:
     @classmethod
     def of(cls, part: Part, kind: str, count: int, writer: BlobWriter, limits: PictureLimits) -> PicturePart:
         """The `count`th picture of its kind (`image`, `mask`, …) in a form."""
-        param = (kind if count == 1 else f"{kind}[{count - 1}]")[:64]
+        # Its own number, where the client gave it one: the order in which pictures arrive need not be theirs.
+        param = (part.name if part.name[-2:-1].isdigit() else kind if count == 1 else f"{kind}[{count - 1}]")[:64]
         called = f"image {count}" if kind == "image" else param
-        declared = part.has_filename or (part.media_type or "").startswith("image/")
-        return cls(part.name, param, called, writer, limits, declared=declared)
+        return cls(part.name, param, called, writer, limits, declared=part.is_file)
 
     async def write(self, chunk: bytes) -> None:
         """Raises: TooLarge, ImageTooLarge, UnsupportedImage, InvalidImage, InvalidType, OutOfRoom."""

@@ -9,13 +9,15 @@ from typing import Literal, Protocol, TypeAlias
 from aiohttp import web
 
 from gateway.dialects.openai.form import Form
-from gateway.domain.errors import InvalidMultipart, InvalidRequest
+from gateway.domain.errors import InvalidField, InvalidMultipart, InvalidRequest, UnsupportedField
 from gateway.handlers.body import Body, Pace
 from gateway.stores.blobs import SpooledBlob
 from gateway.stores.spool import Room
 
-# What the body asks for: a generation has no pictures.
+# What the body asks for: a generation may have no pictures.
 Purpose: TypeAlias = Literal["edit", "generation"]
+
+ELSEWHERE = "Send pictures to /v1/images/edits, with a model that edits them."
 
 # Text fields, part headers and boundaries, all together.
 SLACK_BYTES = 1024 * 1024
@@ -24,7 +26,8 @@ SLACK_BYTES = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    What one upload may weigh; `image_pixels` is width × height of one picture, `text_bytes` one text field.
+    What one upload may weigh; `image_pixels` is width × height of one picture, `text_bytes` one text field. No `images`
+    where no model in reach takes any.
 
     `convertible`: pictures may come in formats that are converted before anybody gets them.
     """
@@ -36,6 +39,13 @@ class Limits:
     text_bytes: int = 128 * 1024
     pace: Pace = field(default=Pace())
     convertible: bool = False
+
+    def check_count(self, count: int, param: str) -> None:
+        """Let the `count`th picture pass, a mask being the 0th. Raises: UnsupportedField, InvalidField."""
+        if not self.images:
+            raise UnsupportedField(f"No model in reach here takes a picture. {ELSEWHERE}", param=param)
+        if count > self.images:
+            raise InvalidField(f"At most {self.images} images are taken; the request has more.", param=param)
 
     @property
     def total_bytes(self) -> int:

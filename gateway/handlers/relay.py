@@ -154,16 +154,21 @@ class RelayHandler:
         """
         What the target wants otherwise, or Azure's spelling has in the path.
 
-        Raises: DuplicateField for one of them that came more than once; InvalidField.
+        Raises: DuplicateField for one of them that came more than once; InvalidField; InvalidMultipart where something
+        is settled and the form cannot be read.
         """
         seen, fields, terms = held.seen, held.seen.fields, target.terms
         if (deployment := request[FACTS].model) is not None:
             # The choice was made by it, and by no other that is named in the body.
             fields = {**fields, "model": deployment}
         settled = {*terms.pins, *terms.overrides, *(["model"] if target.model or deployment else ())}
+        if seen.fault is not None and settled:
+            # Behind the fault, the platform may find another value than was seen.
+            raise seen.fault
         for name in sorted(seen.doubtful & settled):
             raise DuplicateField(f"'{name}' may come once, and not as a file.", param=name)
-        wanted = {**fields, **rewrite(fields, target)}
+        # A field without a value is as good as absent for whoever settles it; else it stays as it came.
+        wanted = {**fields, **rewrite({name: text for name, text in fields.items() if text}, target)}
         return {name: value for name, value in wanted.items() if seen.fields.get(name) != value}
 
     def rest(self, request: web.Request) -> str:

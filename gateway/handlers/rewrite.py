@@ -122,7 +122,7 @@ async def _in_form(raw: Blob, boundary: str, fields: Mapping[str, str]) -> list[
     splices: list[Splice] = []
     missing = dict(fields)
     for part, extent in parts:
-        if part.has_filename or part.name not in fields:
+        if part.filename is not None or part.name not in fields:
             continue
         missing.pop(part.name, None)
         content = fields[part.name].encode()

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from gateway.dialects.openai.form import read_edit
-from gateway.dialects.openai.generation import read_generation
+from gateway.dialects.openai.form import read_edit, read_generation
 from gateway.domain.blob import Link
 from gateway.domain.edit import Edit
 from gateway.domain.target import ConvertPolicy, JobTarget, OversizePolicy, RelayTarget, Target
@@ -99,14 +98,9 @@ class Taker:
 
 def known(facts: Facts, edit: Edit) -> Facts:
     """What is known once the body is read strictly; a picture that is only linked to has no size yet."""
-    return replace(
-        facts,
-        model=edit.model,
-        read=True,
-        n=edit.n,
-        images=len(edit.images),
-        mask=edit.mask is not None,
-        pixels=max((image.pixels.count for image in edit.images if not isinstance(image, Link)), default=0),
+    pixels = max((image.pixels.count for image in edit.images if not isinstance(image, Link)), default=0)
+    return replace(facts, model=edit.model, read=True, n=edit.n).with_pictures(
+        len(edit.images), pixels, mask=edit.mask is not None
     )
 
 

@@ -113,7 +113,7 @@ class Submission:
         await tools.ledger.ready(record.id, self._index, self._owner)
         ref = await self._step("collect", collect(tools, self._platform, ticket, finished, record.reply.size))
         begin.pictures[:] = [each for each in begin.pictures if not any(each is one for one in finished.results[:1])]
-        made = Made(ref, finished.seed, self._cost)
+        made = Made(ref, finished.seed, self._cost, finished.prompt)
         try:
             await tools.ledger.stored(record.id, self._index, self._owner, made)
         finally:

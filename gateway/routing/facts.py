@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import unquote
 
@@ -69,6 +69,10 @@ class Facts:
     def kind(self) -> Kind | None:
         """None where nothing but relaying is possible."""
         return ROUTES.get(self.route)
+
+    def with_pictures(self, images: int, pixels: int, *, mask: bool) -> Facts:
+        """With what came. Rules about pictures are about edits: those that come with a generation do not count."""
+        return self if self.kind is Kind.GENERATION else replace(self, images=images, pixels=pixels, mask=mask)
 
     def header(self, name: str) -> tuple[str, ...]:
         """Every value of a header; none when it was not sent."""

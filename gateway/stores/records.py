@@ -69,11 +69,16 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A picture that was made and stored: its reference in `Results`, and what the vendor told about it."""
+    """
+    A picture that was made and stored: its reference in `Results`, and what the vendor told about it.
+
+    `prompt` is what the vendor made of the client's. It lives with the process: no ledger keeps anybody's words.
+    """
 
     ref: str
     seed: int | None = None
     cost: float | None = None
+    prompt: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

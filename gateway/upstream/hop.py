@@ -59,10 +59,16 @@ def towards_platform(headers: CIMultiDictProxy[str], key: Secret) -> CIMultiDict
 
 
 def towards_client(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """A platform's answer headers. Its `x-request-id` becomes `x-upstream-request-id`, as the gateway has one too."""
+    """
+    A platform's answer headers. Its `x-request-id` becomes `x-upstream-request-id`, as the gateway has one too.
+
+    No proxy is to keep events back: https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
+    """
     found = CIMultiDict((name, value) for lower, name, value in _end_to_end(headers) if lower not in PLATFORM_ONLY)
     if request_id := found.pop("x-request-id", None):
         found["x-upstream-request-id"] = request_id
+    if found.get("Content-Type", "").partition(";")[0].strip().lower() == "text/event-stream":
+        found.setdefault("X-Accel-Buffering", "no")
     return found
 
 

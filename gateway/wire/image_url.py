@@ -1,12 +1,14 @@
 """
 The text of an `image_url` while it arrives: an address, or a data URL whose bytes are handed on as they come.
 
-https://fetch.spec.whatwg.org/#data-urls; base64 as forgiving as there: white space and missing padding do not matter.
+https://fetch.spec.whatwg.org/#data-urls and https://url.spec.whatwg.org/#url-parsing: blanks around it, escapes, a
+fragment, and in base64 white space and missing padding do not matter.
 """
 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from gateway.wire.base64_text import BadBase64, Base64Text
 
@@ -18,13 +20,17 @@ ADDRESS_LONGEST = 8192
 HEAD_LONGEST = 256
 
 BROKEN = "the data URL has characters that are not base64, or ends too early"
+EMPTY = "the data URL is empty"
 
 _DATA = "data:"
-_HEAD = re.compile(r"data:[^,]*;[ ]*base64", re.IGNORECASE)
+_BASE64 = re.compile(r".*;[ ]*base64[ \t\n\f\r]*", re.IGNORECASE | re.DOTALL)
+# C0 controls and space, which stand around no URL.
+_BLANKS = "".join(map(chr, range(0x21)))
+_BREAKS = str.maketrans("", "", "\t\n\r")
 
 
 class BadUrl(ValueError):
-    """Neither an address nor a data URL in base64; the text says why."""
+    """Neither an address nor a data URL; the text says why."""
 
 
 class ImageUrl:
@@ -32,17 +38,19 @@ class ImageUrl:
 
     def __init__(self) -> None:
         self._head: str | None = ""
-        self._data = Base64Text(BROKEN, "the data URL is empty")
+        self._base64: Base64Text | None = None
+        self._escape = ""
+        self._over = False
 
     @property
     def address(self) -> str | None:
-        return self._head
+        return self._head if self._head is None else self._head.rstrip(_BLANKS)
 
     def feed(self, piece: str) -> bytes:
         """The bytes of the picture that these characters complete. Raises: BadUrl, BadBase64."""
         if self._head is None:
-            return self._data.feed(piece)
-        head = self._head + piece
+            return self._body(piece)
+        head = (self._head + piece).lstrip(_BLANKS)
         if head[: len(_DATA)].lower() != _DATA[: len(head)]:
             if len(head) > ADDRESS_LONGEST:
                 raise BadUrl(f"the address is longer than {ADDRESS_LONGEST} characters")
@@ -54,15 +62,33 @@ class ImageUrl:
                 raise BadUrl("the data URL has no ',' behind its media type")
             self._head = head
             return b""
-        if not _HEAD.fullmatch(head, 0, comma):
-            raise BadUrl("a data URL begins with data:image/png;base64, or another type of picture")
+        if _BASE64.fullmatch(head, len(_DATA), comma):
+            self._base64 = Base64Text(BROKEN, EMPTY)
         self._head = None
-        return self._data.feed(head[comma + 1 :])
+        return self._body(head[comma + 1 :])
 
     def close(self) -> bytes:
         """The last bytes. Raises: BadUrl, BadBase64."""
-        if self._head is not None:
-            if self._head[: len(_DATA)].lower() == _DATA:
-                raise BadUrl("the data URL has no ',' behind its media type")
+        if self._head is None:
+            # What is left of an escape stands for itself.
+            rest = self._decoded(self._escape)
+            return rest if self._base64 is None else rest + self._base64.close()
+        if self._head[: len(_DATA)].lower() == _DATA:
+            raise BadUrl("the data URL has no ',' behind its media type")
+        return b""
+
+    def _body(self, piece: str) -> bytes:
+        if self._over:
             return b""
-        return self._data.close()
+        if "#" in piece:
+            piece, self._over = piece.partition("#")[0], True
+        if self._base64 is not None and not self._escape and "%" not in piece:
+            return self._base64.feed(piece)
+        text = self._escape + piece.translate(_BREAKS)
+        cut = text.rfind("%", max(0, len(text) - 2))
+        text, self._escape = (text, "") if cut < 0 else (text[:cut], text[cut:])
+        return self._decoded(text)
+
+    def _decoded(self, text: str) -> bytes:
+        data = unquote_to_bytes(text)
+        return data if self._base64 is None else self._base64.feed(data.decode("latin-1"))

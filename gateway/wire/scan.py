@@ -8,6 +8,7 @@ Strict: https://www.rfc-editor.org/rfc/rfc8259 in UTF-8, one object, names uniqu
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
@@ -72,6 +73,7 @@ class Scanner:
         return self._base + self._at
 
     def _document(self) -> Steps:
+        yield from self._mark()
         if (yield from self._next()) != b"{":
             self._fail("the body is one object, which begins with '{'")
         yield from self._value(())
@@ -81,6 +83,13 @@ class Scanner:
             if self._at < len(self._buffer):
                 self._fail("something follows the object")
             yield None
+
+    def _mark(self) -> Steps:
+        """A byte order mark may be ignored: https://www.rfc-editor.org/rfc/rfc8259#section-8.1"""
+        while (seen := self._buffer[: len(BOM_UTF8)]) != BOM_UTF8 and BOM_UTF8.startswith(seen):
+            yield None
+        if seen == BOM_UTF8:
+            self._at = len(BOM_UTF8)
 
     def _value(self, path: Path) -> Steps:
         first = yield from self._next()

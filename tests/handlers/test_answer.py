@@ -287,3 +287,17 @@ async def test_nothing_stays_behind(bfl: Emulator, start_gateway: StartGateway, 
     assert sample("gateway_memory_budget_bytes", {"kind": "held"}) == 0
     assert sample("gateway_spool_bytes") == 0
     assert sample("gateway_requests_in_flight") == 0
+
+
+async def test_what_the_vendor_made_of_the_prompt(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """Beside each picture where it is another one. No ledger keeps it, so that a repetition later is without."""
+    gateway = await start_gateway(bfl)
+    for upsampling, revised in (("true", "a fox, in fine detail"), ("false", None), ("true", None)):
+        form = edit_form("a fox", prompt_upsampling=upsampling, n=2)
+        async with client.post(gateway.url + EDITS, data=form, headers={"Idempotency-Key": upsampling}) as answer:
+            assert answer.status == 200, await answer.text()
+            found = (await answer.json())["data"]
+        assert [each.get("revised_prompt") for each in found] == [revised] * 2
+    assert bfl.counts.accepted == 4

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import aiohttp
 import pytest
 
 from tests.conftest import KEY
 from tests.fakes.company import NOWHERE, PATIENCE, PICTURE, PICTURES
 from tests.fakes.customer import until
 from tests.fakes.openai_server import Script, answer, cut
+from tests.fakes.pictures import picture
 from tests.handlers.conftest import Office
 
 # What makes the first account unable to serve, certainly unpaid, and the code that tells of it.
@@ -187,3 +191,74 @@ async def test_only_the_last_answer_is_passed_on_of_a_relay(office: Office) -> N
     reply = await customer.edit("make it blue")
     assert (reply.status, reply.error["message"]) == (429, "slow down")
     assert reply.headers["x-ratelimit-limit-images"] == "7"
+
+
+# A target that cannot serve what was asked.
+
+
+async def test_a_field_that_only_the_second_serves(office: Office) -> None:
+    """FLUX makes no transparent background; OpenAI does, and the answer says who was passed over for what."""
+    customer = await office()
+    reply = await customer.edit("make it blue", background="transparent")
+    assert (reply.status, reply.body["data"]) == (200, [{"b64_json": "UE5H"}])
+    assert reply.headers["x-gateway-attempts"] == (
+        "bfl/flux-kontext-pro unsupported_parameter(background), "
+        "spare/flux-2-pro unsupported_parameter(background), openai/gpt-image-1"
+    )
+    assert customer.fallbacks("bfl", "unsupported_parameter") == 1
+    assert b"transparent" in bytes(customer.openai.seen[0].body)
+    assert customer.accepted == (0, 0)
+
+
+async def test_a_field_that_only_the_second_model_has(office: Office) -> None:
+    """One account's model is passed over for another account's."""
+    customer = await office("bfl", "spare/flux-2-pro")
+    reply = await customer.edit("make it blue", disable_pup="true")
+    assert reply.status == 200, reply.raw
+    assert reply.headers["x-gateway-attempts"] == (
+        "bfl/flux-kontext-pro unsupported_parameter(disable_pup), spare/flux-2-pro"
+    )
+    assert customer.accepted == (0, 1)
+
+
+async def test_more_pictures_than_the_first_takes(office: Office) -> None:
+    """Those that the second has are read, and reach it."""
+    customer = await office("bfl/flux-pro-1.0-fill", "spare/flux-2-pro")
+    form = aiohttp.FormData()
+    form.add_field("prompt", "make it blue")
+    for index in range(2):
+        form.add_field("image[]", picture(96, 64, seed=index), filename="a.png", content_type="image/png")
+    async with customer._client.post(f"{customer.gateway.url}/v1/images/edits", data=form) as answer:
+        assert answer.status == 200, await answer.text()
+        assert answer.headers["x-gateway-attempts"].startswith(
+            "bfl/flux-pro-1.0-fill unsupported_parameter(image[1]), spare/"
+        )
+    assert customer.accepted == (0, 1)
+
+
+async def test_a_field_that_nobody_serves(office: Office) -> None:
+    """The words are those of the first, which is the one that was meant."""
+    customer = await office("bfl", "spare/flux-2-pro")
+    reply = await customer.edit("make it blue", background="transparent")
+    assert reply.refusal == (400, "unsupported_parameter", "false")
+    assert "flux-kontext-pro" in reply.error["message"]
+    assert customer.accepted == (0, 0)
+
+
+async def test_trouble_behind_one_that_cannot_serve(office: Office) -> None:
+    """It may be over later, so it is what the client hears."""
+    customer = await office("bfl", "spare/flux-2-pro")
+    customer.spare.script("submit_402", times=None)
+    reply = await customer.edit("make it blue", disable_pup="true")
+    assert reply.error["code"] == "platform_out_of_credits"
+    assert customer.accepted == (0, 0)
+
+
+@pytest.mark.parametrize("fields", [{"size": "9000x10"}, {"wonder": "1"}, {"n": "11"}, {"quality": "ultra"}])
+async def test_a_wrong_value_is_wrong_for_all(office: Office, fields: dict[str, Any]) -> None:
+    """Nobody else is asked about it."""
+    customer = await office()
+    reply = await customer.edit("make it blue", **fields)
+    assert (reply.status, reply.error["param"]) == (400, *fields)
+    assert "x-gateway-attempts" not in reply.headers
+    assert customer.openai.seen == []

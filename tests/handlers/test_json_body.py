@@ -149,6 +149,8 @@ async def test_fields_and_pictures_come_as_they_were_sent(front: Front, order: i
         lambda text: text.replace("+", "\\u002B").replace("/", "\\u002f").replace("=", "\\u003D"),
         lambda text: text.replace("A", "A\\r\\n "),
         lambda text: text.rstrip("="),
+        lambda text: text.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D"),
+        lambda text: text + "#fragment",
     ],
 )
 async def test_spellings_of_base64(front: Front, write: Any) -> None:
@@ -160,10 +162,31 @@ async def test_spellings_of_base64(front: Front, write: Any) -> None:
     assert front.pictures == [("image", data)]
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON;charset=UTF-8"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8",
+        "Application/JSON;charset=UTF-8",
+        "application/json; charset=us-ascii",
+        "application/json; charset=ISO-8859-1",
+        "application/json; charset=no-such-thing",
+    ],
+)
 async def test_content_types(front: Front, content_type: str) -> None:
-    """Case and the one charset change nothing."""
-    assert await post(front, document(), content_type) == (200, {})
+    """Case and charset change nothing: JSON is UTF-8. https://www.rfc-editor.org/rfc/rfc8259#section-11"""
+    assert await post(front, document(prompt="é"), content_type) == (200, {})
+    body = json.dumps(document(prompt="é"), ensure_ascii=False)
+    assert await post(front, body.encode("utf-8-sig"), content_type) == (200, {})
+    assert front.fields["prompt"] == "é"
+    assert (await refused(front, body.encode("latin-1"), content_type))[:2] == (400, "invalid_json")
+
+
+async def test_empty_text_is_absent(front: Front) -> None:
+    """Where the type would be another as well; only that it came is kept."""
+    assert await post(front, document(n="", stream="", quality="", seed="")) == (200, {})
+    assert front.fields == {"prompt": "a cat", "n": "", "stream": "", "quality": "", "seed": ""}
+    assert front.form is not None
+    assert read_edit(front.form).empty == ("n", "stream", "quality", "seed")
 
 
 async def test_null_is_absent(front: Front) -> None:
@@ -180,6 +203,42 @@ async def test_a_generation_is_text(front: Front) -> None:
     front.purpose = "generation"
     assert await post(front, {"prompt": "a cat", "n": 3, "images": None}) == (200, {})
     assert front.fields == {"prompt": "a cat", "n": "3"}
+
+
+PLAIN = [
+    {"image": data_url()},
+    {"image": [data_url()]},
+    {"image": {"image_url": data_url()}},
+    {"image": [{"image_url": data_url()}]},
+    {"images": data_url()},
+    {"images": [data_url()]},
+    {"images": {"image_url": data_url()}},
+    {"images": [{"image_url": data_url()}]},
+]
+
+
+@pytest.mark.parametrize("members", PLAIN)
+@pytest.mark.parametrize("purpose", ["edit", "generation"])
+async def test_one_picture_in_every_spelling(front: Front, members: dict[str, Any], purpose: Purpose) -> None:
+    """Applications leave out the list, the object, or the plural; on either path."""
+    front.purpose = purpose
+    assert await post(front, {"prompt": "a cat", "mask": data_url(WEBP), **members, "n": 2}) == (200, {})
+    assert sorted(front.pictures) == sorted([("image", PNG), ("mask", WEBP)])
+    assert front.fields == {"prompt": "a cat", "n": "2"}
+
+
+async def test_pictures_in_both_members(front: Front) -> None:
+    """All of them, in the order in which they stand."""
+    sent = {"prompt": "a", "image": [data_url(), HTTPS], "images": [{"image_url": data_url(JPEG)}]}
+    assert await post(front, sent) == (200, {})
+    assert front.pictures == [("image", PNG), ("image", HTTPS), ("image", JPEG)]
+
+
+async def test_an_empty_picture_is_absent(front: Front) -> None:
+    """As other optional text is."""
+    assert await post(front, document(image="", mask="", markup="")) == (200, {})
+    assert front.pictures == [("image", PNG)]
+    assert front.fields == {"prompt": "a cat", "image": "", "mask": "", "markup": ""}
 
 
 async def test_a_form_is_still_taken(front: Front) -> None:
@@ -216,9 +275,13 @@ URL = "images[0].image_url"
     [
         ({"images": []}, "missing_required_parameter", "images"),
         ({"images": None}, "missing_required_parameter", "images"),
-        ({"images": data_url()}, "invalid_type", "images"),
-        ({"images": {"image_url": data_url()}}, "invalid_type", "images"),
-        ({"images": [data_url()]}, "invalid_type", "images[0]"),
+        ({"images": ""}, "missing_required_parameter", "images"),
+        ({"images": 1}, "invalid_type", "images"),
+        ({"images": {"url": data_url()}}, "unknown_parameter", "images.url"),
+        ({"images": [""]}, "invalid_image_url", "images[0]"),
+        ({"images": ["x"]}, "invalid_image_url", "images[0]"),
+        ({"images": [data_url(b"x")]}, "invalid_image_file", "images[0]"),
+        ({"images": [1]}, "invalid_type", "images[0]"),
         ({"images": [None]}, "invalid_type", "images[0]"),
         ({"images": [[]]}, "invalid_type", "images[0]"),
         ({"images": [{}]}, "missing_required_parameter", URL),
@@ -236,7 +299,9 @@ URL = "images[0].image_url"
         ({"images": [{"image_url": "http://example.org/x.png"}]}, "invalid_image_url", URL),
         ({"images": [{"image_url": "https://169.254.169.254/x"}]}, "invalid_image_url", URL),
         ({"images": [{"image_url": "https://localhost/x"}]}, "invalid_image_url", URL),
-        ({"images": [{"image_url": "data:image/png,abc"}]}, "invalid_image_url", URL),
+        ({"images": [{"image_url": "data:image/png,abc"}]}, "invalid_image_file", URL),
+        ({"images": [{"image_url": "data:image/png,"}]}, "invalid_image_file", URL),
+        ({"images": [{"image_url": "data:image/png"}]}, "invalid_image_url", URL),
         ({"images": [{"image_url": "data:image/png;base64,"}]}, "invalid_image_file", URL),
         ({"images": [{"image_url": data_url() + "!"}]}, "invalid_image_file", URL),
         ({"images": [{"image_url": data_url(PNG[:-20])}]}, "invalid_image_file", URL),
@@ -244,13 +309,17 @@ URL = "images[0].image_url"
         ({"images": [{"image_url": data_url(b"GIF89a" + bytes(50))}]}, "unsupported_file_mimetype", URL),
         ({"images": [{"image_url": data_url(data_url().encode())}]}, "unsupported_file_mimetype", URL),
         ({"images": [{"image_url": data_url(picture(2000, 1000))}]}, "image_too_large", URL),
-        ({"mask": "x"}, "invalid_type", "mask"),
+        ({"images": [HTTPS] * 4}, "invalid_value", "images"),
+        ({"images": [HTTPS] * 3, "image": HTTPS}, "invalid_value", None),
+        ({"mask": "x"}, "invalid_image_url", "mask"),
+        ({"mask": 1}, "invalid_type", "mask"),
         ({"mask": [{"image_url": data_url()}]}, "invalid_type", "mask"),
         ({"mask": {}}, "missing_required_parameter", "mask.image_url"),
         ({"mask": {"file_id": "f"}}, "unsupported_parameter", "mask.file_id"),
         ({"mask": {"image_url": data_url(b"x")}}, "invalid_image_file", "mask.image_url"),
-        ({"image": data_url()}, "unknown_parameter", "image"),
-        ({"image": [data_url()]}, "unknown_parameter", "image"),
+        ({"image": data_url() + "!"}, "invalid_image_file", "image"),
+        ({"image": True}, "invalid_type", "image"),
+        ({"image": [{"file_id": "f"}]}, "unsupported_parameter", "image[0].file_id"),
         ({"prompt": ["a"]}, "invalid_type", "prompt"),
         ({"prompt": 1}, "invalid_type", "prompt"),
         ({"n": "2"}, "invalid_type", "n"),
@@ -270,25 +339,29 @@ async def test_what_is_refused(
         assert (await post(front, body))[0] == 200  # escaped in the compact text, it is harmless
         return
     status, found, named, text = await refused(front, body)
-    assert (status, found, named) == (400, code, param)
+    assert (status, found, named) == (400, code, param or named)
     assert len(text) < 250 and "base64,iVBOR" not in text
 
 
 @pytest.mark.parametrize("name", ["image", "images", "mask", "markup"])
-async def test_a_generation_takes_no_pictures(front: Front, name: str) -> None:
-    """Refused where they begin."""
-    front.purpose = "generation"
+async def test_pictures_that_no_model_in_reach_takes(front: Front, name: str) -> None:
+    """Refused where they begin, with the path that takes them; in a form as well."""
+    front.purpose, front.limits = "generation", replace(LIMITS, images=0)
     start = json.dumps({"prompt": "a", name: data_url()}).encode()[:60]
-    status, answer = await ask(front.port, head(100_000), start)
-    assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "unknown_parameter", name)
-    assert (await refused(front, b"--x", "multipart/form-data; boundary=x"))[:2] == (415, "unsupported_media_type")
+    part = f'--x\r\nContent-Disposition: form-data; name="{name}"; filename="a"\r\n\r\n'.encode()
+    for sent, kind in ((start, "application/json"), (part, "multipart/form-data; boundary=x")):
+        status, answer = await ask(front.port, head(100_000, kind), sent)
+        error = answer["error"]
+        assert (status, error["code"]) == (400, "unsupported_parameter")
+        assert error["param"] == (name if sent is start else name.removesuffix("s"))
+        assert "/v1/images/edits" in error["message"]
 
 
 @pytest.mark.parametrize(
     "body",
     [
         *(b"[]", b"null", b'{"prompt":"a"', b'{"prompt":"a"}x', b'{"prompt":"a","prompt":"b"}', b'{"prompt":NaN}'),
-        *(b"\xef\xbb\xbf{}", b'{"prompt":"\xff"}', b'{"prompt":"\\ud800"}', b'{"":"a"}', b'{"a\\nb":1}'),
+        *(b"\xef\xbb\xbf[]", b'{"prompt":"\xff"}', b'{"prompt":"\\ud800"}', b'{"":"a"}', b'{"a\\nb":1}'),
         *(b'{"a":' + b"[" * 100, b'{"a":[' + b"0," * 2000, b'{"a":' + b"1" * 100, b'{"' + b"a" * 1000),
     ],
 )

@@ -41,11 +41,23 @@ def test_what_is_told(step: int) -> None:
 
 
 def test_what_is_not_there() -> None:
-    """Nothing, and `null`, which is nothing."""
+    """Nothing, `null`, which is nothing, and pictures that are empty text."""
     bodies: list[dict[str, Any]] = [{}, {"images": None, "mask": None, "model": None}, {"images": []}]
     for body in bodies:
         found = facts(body)
         assert (found.fields, found.images, found.mask, found.broken) == ({}, 0, False, False)
+    found = facts({"image": "", "mask": "", "images": ""})
+    assert (found.images, found.mask, found.broken) == (0, False, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"image": "x"}, {"image": ["x"]}, {"image": {"image_url": "x"}}, {"images": "x"}, {"images": {"image_url": "x"}}],
+)
+def test_one_picture_in_every_spelling(body: dict[str, Any]) -> None:
+    """Counted as the strict reader does."""
+    found = facts(body | {"mask": "x"})
+    assert (found.images, found.mask) == (1, True)
 
 
 @given(st.text(min_size=TEXT_LONGEST - 3, max_size=TEXT_LONGEST + 3), st.integers(1, 2000))

@@ -39,7 +39,7 @@ def read(body: bytes, cuts: list[int]) -> list[tuple[str, bool, bytes]]:
     for start, stop in pairwise(sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})):
         for event in parts.feed(body[start:stop]):
             if isinstance(event, Part):
-                found.append((event.name, event.has_filename, b""))
+                found.append((event.name, event.filename is not None, b""))
             elif event is not None:
                 name, is_file, value = found.pop()
                 found.append((name, is_file, value + event))

@@ -298,3 +298,47 @@ async def test_without_an_address_links_are_refused_before_anything_is_paid(
     assert "PUBLIC_BASE_URL" in error["message"]
     assert bfl.counts.submits_seen == 0
     assert gateway.metrics.registry.get_sample_value("gateway_memory_budget_bytes", {"kind": "held"}) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        ({"model": "dall-e-2"}, "url"),
+        ({"model": "dall-e-3"}, "url"),
+        ({"model": "dall-e-3-2024-01-01"}, "url"),
+        ({"model": "dall-e-3", "response_format": ""}, "url"),
+        ({"model": "dall-e-3", "response_format": "b64_json"}, "b64_json"),
+        ({"model": "gpt-image-2"}, "b64_json"),
+        ({"model": "flux-kontext-pro"}, "b64_json"),
+        ({}, "b64_json"),
+    ],
+)
+async def test_links_where_the_model_has_them_by_itself(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, fields: dict[str, Any], key: str
+) -> None:
+    """Applications written for dall-e ask for no format and read `url`."""
+    gateway = await start_gateway(bfl)
+    async with client.post(f"{gateway.url}/v1/images/edits", data=edit_form(**fields)) as answer:
+        assert answer.status == 200, await answer.text()
+        (found,) = (await answer.json())["data"]
+    assert found.keys() & {"url", "b64_json"} == {key}
+
+
+@pytest.mark.parametrize("place", ["account", "route"])
+@pytest.mark.parametrize(("sent", "key"), [({}, "url"), ({"response_format": "b64_json"}, "b64_json")])
+async def test_links_where_the_operator_says_so(
+    bfl: Emulator,
+    start_gateway: StartGateway,
+    client: aiohttp.ClientSession,
+    place: str,
+    sent: dict[str, Any],
+    key: str,
+) -> None:
+    """A default for clients that say nothing, of an account or of a route."""
+    said: dict[str, Any] = {"defaults": {"response_format": "url"}}
+    routes = {"routes": {"rules": [{"name": "all", "to": [{"platform": "bfl", **said}]}]}}
+    gateway = await (start_gateway(bfl, **routes) if place == "route" else start_gateway(bfl, platform=said))
+    async with client.post(f"{gateway.url}/v1/images/edits", data=edit_form(**sent)) as answer:
+        assert answer.status == 200, await answer.text()
+        (found,) = (await answer.json())["data"]
+    assert found.keys() & {"url", "b64_json"} == {key}

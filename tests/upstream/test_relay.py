@@ -434,6 +434,27 @@ async def test_events_are_not_held_back(upstream: FakeOpenAi, client: aiohttp.Cl
     assert sorted(lags)[25] < 0.02
 
 
+@pytest.mark.parametrize(
+    ("sent", "buffering"),
+    [
+        ({"Content-Type": "text/event-stream"}, ["no"]),
+        ({"content-type": "Text/Event-Stream ; charset=utf-8"}, ["no"]),
+        ({"Content-Type": "text/event-stream", "x-accel-buffering": "yes"}, ["yes"]),
+        ({"Content-Type": "application/json"}, []),
+        ({"Content-Type": "text/event-streams"}, []),
+        ({}, []),
+    ],
+)
+async def test_no_proxy_is_to_keep_events_back(
+    upstream: FakeOpenAi, client: aiohttp.ClientSession, sent: dict[str, str], buffering: list[str]
+) -> None:
+    """As our own streams tell nginx, unless the platform has told it something."""
+    upstream.play(chunked([b"data: 1\n\n"], list(sent.items())))
+    async with client.post("/v1/chat/completions", json={"stream": True}) as response:
+        assert await response.read() == b"data: 1\n\n"
+        assert response.headers.getall("X-Accel-Buffering", []) == buffering
+
+
 @pytest.mark.parametrize("length", [True, False])
 async def test_large_answer_in_little_memory(upstream: FakeOpenAi, client: aiohttp.ClientSession, length: bool) -> None:
     """100 MB come back whole, with a few buffers' worth of memory."""

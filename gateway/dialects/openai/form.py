@@ -1,7 +1,7 @@
 """
 From a received form to an edit: syntax only. What a value means to a model is the platform's business.
 
-https://developers.openai.com/api/reference/resources/images/methods/edit
+https://developers.openai.com/api/reference/resources/images/methods/edit, and `generate` beside it
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from gateway.domain.words import read_truth, read_whole
 
 PROMPT_LONGEST = 32_000
 
-# `image`, `image[]`, `image[0]`: one file or a list, in the spellings clients use.
-PICTURE = re.compile(r"(image|mask|markup)(\[[0-9]{0,4}\])?", re.ASCII)
+# `image`, `images`, `image[]`, `image[0]`: one file or a list, in the spellings clients use.
+PICTURE = re.compile(r"(image|mask|markup)(?:(?<=image)s)?(?:\[([0-9]{0,4})\])?", re.ASCII)
 
 QUALITIES = ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -67,9 +67,15 @@ def read_edit(form: Form) -> Edit:
     )
 
 
+def read_generation(form: Form) -> Edit:
+    """Pictures that came make an edit of it. Raises: as `read_edit`."""
+    return read_edit(form) if form.pictures else read_options(form)
+
+
 def read_options(form: Form) -> Edit:
-    """The text fields alone, which edits and generations share. Raises: as `read_edit`."""
-    text = _once(form.fields)
+    """The text fields alone. Raises: as `read_edit`."""
+    sent = _once(form.fields)
+    text = {name: value for name, value in sent.items() if value}
     if not text.get("prompt", "").strip():
         raise MissingField("Missing required parameter: 'prompt'.", param="prompt")
     if len(text["prompt"]) > PROMPT_LONGEST:
@@ -92,13 +98,14 @@ def read_options(form: Form) -> Edit:
         model=text.get("model") or None,
         n=read_whole(text.get("n", "1"), "n", 1, 10),
         size=_size(text.get("size")),
-        response_format=_word(text, "response_format", ResponseFormat.B64_JSON),
+        response_format=_word(text, "response_format", ResponseFormat.B64_JSON) if "response_format" in text else None,
         output_format=_output_format(text),
         moderation=text.get("moderation"),
         stream=read_truth(text.get("stream", "false"), "stream"),
         end_user=text.get("safety_identifier", text.get("user")),
         asked=tuple(text.items()),
         extra=tuple((name, value) for name, value in text.items() if name not in known),
+        empty=tuple(name for name in sent if name not in text),
     )
 
 
@@ -112,17 +119,24 @@ def _once(fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
 
 
 def _pictures(form: Form) -> dict[str, list[Blob | Link]]:
+    """By kind. Images that all have a number of their own are in its order, others in that of their arrival."""
     found: dict[str, list[Blob | Link]] = {"image": [], "mask": [], "markup": []}
+    numbers: list[str] = []
     for name, picture in form.pictures:
         if not (match := PICTURE.fullmatch(name)):
             raise UnsupportedField(f"'{name[:64]}' came as a file; files are image, mask and markup.", param=name[:64])
         found[match[1]].append(picture)
+        if match[1] == "image":
+            numbers.append(match[2] or "")
+    if all(numbers) and len({int(number) for number in numbers}) == len(numbers):
+        order = sorted(range(len(numbers)), key=lambda position: int(numbers[position]))
+        found["image"] = [found["image"][position] for position in order]
     return found
 
 
 def _size(text: str | None) -> Pixels | Ratio | None:
     try:
-        return read_size(text or "auto")
+        return read_size("auto" if text is None else text)
     except ValueError:
         raise InvalidField(
             "size is written WIDTHxHEIGHT such as 1024x1024, W:H such as 16:9, or auto.", param="size"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.domain.edit import Edit
 from gateway.domain.errors import InvalidField, UnknownField, UnsupportedField
-from gateway.domain.notes import Fate, Note
+from gateway.domain.notes import UNKNOWN, Fate, Note, ignored
 from gateway.domain.size import Pixels
 from gateway.domain.words import read_truth
 from gateway.platforms.bfl.kinds import Flux, Sizing
@@ -120,11 +120,11 @@ class Fields:
 
     def rest(self, *, lenient: bool) -> None:
         """What has no effect, and what nobody knows."""
-        self.notes += (Note(name, Fate.IGNORED) for name in IGNORED if self.edit.has(name))
+        self.notes += ignored(self.edit, IGNORED)
         if not self.extra:
             return
         if lenient:
-            self.notes.append(Note("unknown", Fate.IGNORED, str(len(self.extra))))
+            self.notes.append(Note(UNKNOWN, Fate.IGNORED, str(len(self.extra))))
             return
         name = next(iter(self.extra))
         if takers := [model.name for model in MODELS.values() if model.takes(name)]:

@@ -39,7 +39,7 @@ def prepare(edit: Edit, model: Flux, terms: Terms) -> Pictures:
     if edit.from_text:
         return found
     if len(edit.images) > model.max_images:
-        raise InvalidField(
+        raise UnsupportedField(
             f"{model.name} takes at most {model.max_images} {'pictures' if model.max_images > 1 else 'picture'}; "
             f"this request has {len(edit.images)}.",
             param=f"image[{model.max_images}]",

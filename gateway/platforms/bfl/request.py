@@ -8,10 +8,10 @@ https://docs.bfl.ai/flux_tools/flux_1_fill and https://api.bfl.ai/openapi.json.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.domain.edit import Edit
-from gateway.domain.errors import UnsupportedField
+from gateway.domain.errors import InvalidField, UnsupportedField
 from gateway.domain.notes import Fate, Note
 from gateway.domain.rework import Rework
 from gateway.domain.size import Pixels
@@ -21,6 +21,7 @@ from gateway.platforms.bfl.kinds import MEGAPIXEL, Flux, Grid
 from gateway.platforms.bfl.models import FILL
 from gateway.platforms.bfl.pictures import prepare
 from gateway.platforms.bfl.sizes import AREAS, Inputs, exact
+from gateway.platforms.bfl.spellings import respell
 from gateway.platforms.bfl.terms import settle
 from gateway.wire.body import JsonValue
 
@@ -86,7 +87,20 @@ def translate(
         lenient: drop unknown fields, and count them.
     Raises: InvalidField and its kinds.
     """
-    model = choose(edit, asked, terms, offered or {})
+    spelled = respell(edit)
+    try:
+        made = _translate(spelled.edit, asked, terms, offered or {}, forward_user=forward_user, lenient=lenient)
+    except InvalidField as error:
+        error.param = spelled.param(error.param)
+        raise
+    names = {vendor: spelled.param(name) or name for vendor, name in made.names.items()}
+    return replace(made, notes=spelled.notes(made.notes), names=names)
+
+
+def _translate(
+    edit: Edit, asked: Flux, terms: Terms, offered: Mapping[str, Flux], *, forward_user: bool, lenient: bool
+) -> Translation:
+    model = choose(edit, asked, terms, offered)
     settled = settle(edit, terms, model)
     _refuse(settled.edit, model)
     fields = Fields(settled, model, frozenset(name for name, _ in (*edit.asked, *edit.extra)))

@@ -39,6 +39,19 @@ MISSING = "Task not found"
 KEY_COMPLAINTS = ("Invalid API key format",)
 # The vendor's words, as seen in answers, that blame the client's picture.
 PICTURE_COMPLAINTS = ("invalid or corrupted image", "image input", "could not decode", "image size")
+# Sentences of the vendor's that say nothing of anybody's account, key or input, so that a client may read them. Any
+# other text is for the log: it may repeat the request, or the gateway's own affairs.
+HARMLESS = frozenset(
+    {
+        "Field required",
+        "Finetune not found or access denied",
+        "Finetune not found or not ready",
+        "Invalid or corrupted image input",
+    }
+)
+
+# A rewritten prompt is a few sentences; what is longer than any prompt that is taken is none.
+PROMPT_LONGEST = 32_000
 
 
 def read_accepted(
@@ -83,7 +96,7 @@ def read_refused(answer: Answer, names: Mapping[str, str]) -> Outcome:
     elif 400 <= status < 500 and status != 408:
         error = PlatformError("The platform refused the request; nothing was charged.", detail=private)
         if status == 400:
-            error = InvalidField("The platform found the request invalid; nothing was charged.", detail=private)
+            error = _invalid(detail, private)
     else:
         error = _lost(private)
     return Failed(error)
@@ -154,7 +167,19 @@ def _complaint(detail: Any, names: Mapping[str, str], private: str) -> GatewayEr
     if field is not None and field in names:
         text = _printable(first.get("msg"))
         return InvalidField(f"The platform refused {names[field]}: {text}", param=names[field], detail=private)
-    return InvalidField("The platform found the request invalid; nothing was charged.", detail=private)
+    return _invalid(detail, private)
+
+
+def _invalid(detail: Any, private: str) -> InvalidField:
+    return InvalidField(
+        f"The platform found the request invalid{_reason(detail)}; nothing was charged.", detail=private
+    )
+
+
+def _reason(text: Any) -> str:
+    """The vendor's own sentence behind a colon, where it is known to be harmless."""
+    said = text.strip().removesuffix(".") if isinstance(text, str) else ""
+    return f": {said}" if said in HARMLESS else ""
 
 
 def _said(answer: Answer) -> str:
@@ -191,7 +216,7 @@ def _finished(found: Mapping[str, Any]) -> Outcome:
         results=(Link(sample),),
         cost=_number(found.get("cost")),
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
-        prompt=prompt if isinstance(prompt, str) else None,
+        prompt=prompt if isinstance(prompt, str) and 0 < len(prompt) <= PROMPT_LONGEST else None,
     )
 
 
@@ -207,14 +232,14 @@ def _failure(details: Any, ticket: Ticket) -> GatewayError:
     private = f"task {ticket.task} ended in an error: {_printable(text)}"
     if isinstance(text, str) and any(complaint in text.lower() for complaint in PICTURE_COMPLAINTS):
         return InvalidImage(
-            "The platform could not read the picture. Save it again as PNG, JPEG or WebP.",
+            f"The platform could not read the picture{_reason(text)}. Save it again as PNG, JPEG or WebP.",
             param="image",
             paid=Paid.MAYBE,
             detail=private,
         )
     return PlatformError(
-        "The platform took the job and failed at it, so it may have been charged. The same request within 15 minutes "
-        "gets this answer; to pay for a new job, send it with a new Idempotency-Key.",
+        f"The platform took the job and failed at it{_reason(text)}, so it may have been charged. The same request "
+        "within 15 minutes gets this answer; to pay for a new job, send it with a new Idempotency-Key.",
         paid=Paid.MAYBE,
         detail=private,
     )

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from yarl import URL
 
+from gateway.domain.edit import read_response_format
 from gateway.domain.egress import refuse_plain
 from gateway.domain.errors import InvalidField
 from gateway.domain.hosts import PrivateHosts
@@ -123,7 +124,10 @@ class BflSettings(Account):
         """What every request would be refused for is refused here, where its author reads it."""
         for name, text in self.defaults.items():
             try:
-                check(name, text, self.offered.values())
+                if name == "response_format":
+                    read_response_format(text)
+                else:
+                    check(name, text, self.offered.values())
             except InvalidField as error:
                 raise _refusal(error.text, "defaults", name) from None
         return self

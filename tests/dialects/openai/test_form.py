@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.openai.form import PROMPT_LONGEST, Form, read_edit
+from gateway.dialects.openai.form import CHOICES, PROMPT_LONGEST, TAKEN, WHOLE, Form, read_edit
 from gateway.domain.edit import Edit, OutputFormat, ResponseFormat
 from gateway.domain.errors import DuplicateField, GatewayError, InvalidField, MissingField, UnsupportedField
 from gateway.domain.size import Pixels, Ratio
@@ -90,7 +92,6 @@ def test_prompts_are_kept_exactly(prompt: str) -> None:
         ({"n": "11"}, InvalidField, "n"),
         ({"n": "-1"}, InvalidField, "n"),
         ({"n": "1.0"}, InvalidField, "n"),
-        ({"n": ""}, InvalidField, "n"),
         ({"n": "²"}, InvalidField, "n"),
         ({"n": "9" * 5000}, InvalidField, "n"),
         ({"size": "huge"}, InvalidField, "size"),
@@ -178,9 +179,29 @@ def test_the_end_user() -> None:
     assert read(user="u", safety_identifier="s").end_user == "s"
 
 
-def test_an_empty_model_is_none() -> None:
-    """Forms send empty inputs for what was not chosen."""
-    assert read(model="").model is None
+@pytest.mark.parametrize("name", sorted((TAKEN | CHOICES.keys() | WHOLE.keys()) - {"prompt"} | {"seed", "svg"}))
+def test_an_empty_text_is_absent(name: str) -> None:
+    """Forms send empty inputs for what was not chosen; it is remembered that they came."""
+    assert read(**{name: ""}) == replace(read(), empty=(name,))
+
+
+@given(st.permutations(range(16)), st.integers(1, 16), st.integers(0, 900))
+def test_numbered_pictures_are_in_the_order_of_their_numbers(order: list[int], count: int, first: int) -> None:
+    """However they arrive, and whatever they are counted from."""
+    blobs = {number: MemoryBlob(b"%d" % number) for number in order[:count]}
+    pictures = tuple((f"image[{first + number}]", blob) for number, blob in blobs.items())
+    assert read(*pictures, ("mask[7]", ONE)).images == tuple(blobs[number] for number in sorted(blobs))
+
+
+@given(st.lists(st.sampled_from(["image", "image[]", "image[0]", "image[00]", "image[9]"]), min_size=1, max_size=6))
+def test_pictures_without_a_number_each_are_in_the_order_of_their_arrival(names: list[str]) -> None:
+    """One that has none, or shares it, and nobody can say where it belongs."""
+    blobs = [MemoryBlob(b"%d" % position) for position in range(len(names))]
+    found = read(*zip(names, blobs, strict=True)).images
+    numbers = [name[6:-1] for name in names]
+    certain = all(numbers) and len(set(map(int, numbers))) == len(names)
+    in_order = sorted(range(len(names)), key=lambda position: int(numbers[position])) if certain else range(len(names))
+    assert found == tuple(blobs[position] for position in in_order)
 
 
 NAMES = st.sampled_from(["n", "size", "stream", "quality", "output_format", "svg", "model", "prompt"]) | st.text(
@@ -199,6 +220,7 @@ def test_any_form_is_read_or_refused(fields: list[tuple[str, str]]) -> None:
         named = error.param
     else:
         named = "none"
-        assert edit.asked == form.fields
+        assert edit.asked == tuple(field for field in fields if field[1])
+        assert edit.empty == tuple(name for name, value in fields if not value)
         assert set(edit.extra) <= set(fields)
     assert named is not None

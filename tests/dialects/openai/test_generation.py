@@ -1,13 +1,12 @@
-"""From a form to an edit without pictures."""
+"""From a form to an edit that may be without pictures."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.dialects.openai.form import Form
-from gateway.dialects.openai.generation import read_generation
+from gateway.dialects.openai.form import Form, read_edit, read_generation
 from gateway.domain.edit import Edit, OutputFormat
-from gateway.domain.errors import InvalidField, MissingField, UnknownField
+from gateway.domain.errors import InvalidField, MissingField, UnsupportedField
 from gateway.domain.size import Pixels
 from tests.fakes.blob import MemoryBlob
 
@@ -28,16 +27,23 @@ def test_the_options_of_an_edit_without_its_pictures() -> None:
     assert edit.from_text
 
 
-@pytest.mark.parametrize("name", ["image", "image[]", "image[0]", "images", "mask", "markup", "picture"])
-def test_pictures_are_unknown(name: str) -> None:
-    """Named, whether they came as files or, the known ones, as text."""
-    with pytest.raises(UnknownField) as caught:
+@pytest.mark.parametrize("name", ["image", "image[]", "image[0]", "images", "images[]", "images[3]"])
+def test_with_pictures_it_is_an_edit(name: str) -> None:
+    """The same as on the path of edits."""
+    form = Form((("prompt", "a"), ("n", "2")), ((name, MemoryBlob(b"1")), ("mask", MemoryBlob(b"2"))))
+    assert read_generation(form) == read_edit(form)
+    assert read_generation(form).images == (form.pictures[0][1],)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "param"),
+    [("mask", MissingField, "image"), ("markup", MissingField, "image"), ("picture", UnsupportedField, "picture")],
+)
+def test_files_that_are_of_no_use(name: str, kind: type[InvalidField], param: str) -> None:
+    """A mask without its picture, and a file under another name."""
+    with pytest.raises(kind) as caught:
         read_generation(Form((("prompt", "a"),), ((name, MemoryBlob()),)))
-    assert caught.value.param == name
-    if name != "picture":
-        with pytest.raises(UnknownField) as caught:
-            read_generation(Form((("prompt", "a"), (name, "x")), ()))
-        assert caught.value.param == name
+    assert caught.value.param == param
 
 
 @pytest.mark.parametrize(

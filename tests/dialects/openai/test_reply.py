@@ -30,6 +30,21 @@ def test_links_in_the_answer() -> None:
     assert body.fields["data"] == [{"url": "https://gateway.example/results/a"}]
 
 
+def test_what_the_vendor_made_of_the_prompt() -> None:
+    """Under OpenAI's name for it, beside the picture or the link; events have no place for it."""
+    link = "https://gateway.example/results/a"
+    body = write([Picture(BLOB, prompt="a red fox"), Picture(OTHER), Picture(BLOB, link, "a \u00fc")], created=1)
+    assert write([Picture(BLOB, prompt="a fox ")], created=1, asked=" a fox").fields["data"] == [
+        {"b64_json": Base64(BLOB)}
+    ]
+    assert body.fields["data"] == [
+        {"b64_json": Base64(BLOB), "revised_prompt": "a red fox"},
+        {"b64_json": Base64(OTHER)},
+        {"url": link, "revised_prompt": "a \u00fc"},
+    ]
+    assert "revised_prompt" not in completed(Picture(BLOB, prompt="a red fox"), created=1).fields
+
+
 def test_the_event_of_a_finished_picture() -> None:
     """The bare object of the stream, with `created_at`."""
     assert completed(Picture(BLOB), created=1) == JsonBody(

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from gateway.domain.blob import Link
@@ -22,7 +24,7 @@ from gateway.domain.errors import (
     PlatformOutOfCredits,
 )
 from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Ticket, Unsure, Working
-from gateway.platforms.bfl.response import read_accepted, read_refused, read_status, retry_after
+from gateway.platforms.bfl.response import HARMLESS, read_accepted, read_refused, read_status, retry_after
 from gateway.wire.call import Answer
 from tests.platforms.bfl.samples import NAMES, sample
 
@@ -153,7 +155,7 @@ def test_broken(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*TURNED_DOWN, *BROKEN])
 def test_vendor_bodies_stay_private(name: str) -> None:
-    """The public text is ours; of the vendor's it holds at most the sentence about a field."""
+    """The public text is ours; of the vendor's it holds at most a sentence that is known, or about a field."""
     found = error(submitted(sample(name)) if name.startswith("submit") else read_status(TICKET, sample(name)))
     for private in ("<html", "Not authenticated", "API key", "Insufficient", "Internal Server", "detail", "worker", ID):
         assert private not in found.text
@@ -209,6 +211,28 @@ def test_odd_complaints(detail: Any) -> None:
     found = error(submitted(answer(422, {"detail": detail})))
     assert (type(found), found.paid) == (InvalidField, Paid.NO)
     assert found.text.isprintable() and len(found.text) < 260
+
+
+@pytest.mark.parametrize("sentence", sorted(HARMLESS))
+@pytest.mark.parametrize("spelled", ["{}", "{}.", " {}\n"])
+def test_a_sentence_that_is_known_to_be_harmless_is_shown(sentence: str, spelled: str) -> None:
+    """Wherever the vendor puts its reason: the client cannot mend what it is not told."""
+    said = spelled.format(sentence)
+    for found in (
+        error(submitted(answer(400, {"detail": said}))),
+        error(submitted(answer(422, {"detail": said}))),
+        error(read_status(TICKET, answer(200, {"status": "Error", "details": said}))),
+        error(read_status(TICKET, answer(422, {"status": "Failed", "details": {"error": said}}))),
+    ):
+        assert f": {sentence}" in found.text and found.text.isprintable()
+
+
+@given(st.text(max_size=60) | st.sampled_from([f"{each} of alice" for each in HARMLESS]))
+def test_no_other_sentence_is_shown(said: str) -> None:
+    """It may repeat the prompt or tell of the account."""
+    for body in ({"detail": said}, {"status": "Error", "details": {"error": said}}):
+        found = error(submitted(answer(400, body)) if "detail" in body else read_status(TICKET, answer(200, body)))
+        assert ":" not in found.text or said.strip().removesuffix(".") in HARMLESS
 
 
 @pytest.mark.parametrize("status", [300, 302, 307, 408, 500, 501, 502, 503, 504, 520, 599])

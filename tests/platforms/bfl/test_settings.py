@@ -79,6 +79,7 @@ def test_defaults(defaults: dict[str, str]) -> None:
         ({"defaults": {"safety_tolerance": "6"}}, "0 to 2"),
         ({"defaults": {"aspect_ratio": "4:1"}}, "3:7"),
         ({"defaults": {"guidance": "30"}}, "1.5 to"),
+        ({"defaults": {"response_format": "png"}}, "b64_json or url"),
         ({"defaults": {"webhook_url": "https://x"}}, "webhook_url"),
         ({"defaults": {"output_format": "jpeg"}}, "output_format"),
         ({"default_model": "flux-9"}, "flux-kontext-pro"),

@@ -43,7 +43,7 @@ class Hare(AtOnce):
         raise UnknownField(f"{name} means nothing here.", param=name)
 
     def plan(self, edit: Edit, target: JobTarget) -> Plan:
-        body = translate(edit)
+        body, notes = translate(edit)
         call = Call(
             "submit",
             "POST",
@@ -54,7 +54,7 @@ class Hare(AtOnce):
             pictures=frozenset({"drawing"}),
             patience_s=60.0,
         )
-        return Plan(target, (call,) * edit.n, megapixels=1.0)
+        return Plan(target, (call,) * edit.n, notes, megapixels=1.0)
 
     def authorize(self, call: Call) -> Call | None:
         return replace(call, secrets=self._secrets, egress=self.egress) if call.url.startswith(self._base) else None
