@@ -51,5 +51,6 @@ def _admit(doorman: Doorman, request: web.Request, guesses: Guesses, now: float)
             guesses.wrong(origin)
             raise
         guesses.right(origin, key)
-    doorman.check_path(caller, request.path)
+    if request.match_info.route.resource is not None:
+        doorman.check_path(caller, request.method, request.path)
     return caller

@@ -18,8 +18,10 @@ from gateway.chain.gate import MOST
 from gateway.cli.checks import machine
 from gateway.cli.checks.account import examine
 from gateway.cli.checks.finding import Finding, Mark, fine, problem, warning, worst
+from gateway.cli.checks.keys import keys
 from gateway.cli.checks.listeners import listener
 from gateway.cli.config import config_option
+from gateway.cli.opening import relays
 from gateway.config.load import Loaded, resolve
 from gateway.config.problem import ConfigError
 from gateway.config.schema import Config
@@ -54,7 +56,7 @@ async def diagnose(config: Config, clock: Clock = Clock()) -> list[Finding]:  # 
     platforms = asyncio.gather(*(examine(name, its, clock.wall) for name, its in config.platforms.items()))
     found = [
         machine.runtime(),
-        machine.keys(config.auth, wall),
+        *keys(config.auth, wall, relays=relays(config)),
         machine.folder(config.state_dir),
         machine.disk(config.state_dir, config.memory.disk),
         machine.descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0], config.clients.connections or MOST),

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import uvloop
 
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
+from gateway.chain.expiry import ends
 from gateway.cli.config import config_option, read_config
 from gateway.cli.reload import Reloader
 from gateway.config.load import resolve
@@ -63,6 +65,8 @@ async def _run(path: Path | None, options: dict[str, str], lines: LineWriter) ->
         # A key that was replaced may still be on its way through a running job.
         known.update(config.secrets())
         logs.configure(known, stream=lines)
+        if found := ends(config.auth.keys, time.time()):
+            log.warning("keys end", expired=list(found.over), soon=list(found.soon))
 
     # Before it is read: what is written meanwhile is a change.
     file = Watched(path) if path is not None else None

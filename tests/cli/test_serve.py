@@ -169,6 +169,22 @@ def test_without_any_platform_it_says_so(tmp_path: Path) -> None:
     assert "BFL_API_KEY" in err
 
 
+def test_keys_that_end_are_in_the_log(tmp_path: Path) -> None:
+    """Each time that a configuration counts, so that nobody learns of it from clients."""
+    keys = [
+        f"    - {{id: guest, hash: 'sha256:{1:064x}', expires: 2001-01-31}}",
+        f"    - {{id: b, hash: 'sha256:{2:064x}'}}",
+    ]
+    (tmp_path / "gateway.yaml").write_text("\n".join(["auth:", "  keys:", *keys, ""]))
+    with running(tmp_path, "serve", "--config", "gateway.yaml", **FREE) as process:
+        greeting(process)
+        process.terminate()
+        _, err = process.communicate(timeout=10)
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    (told,) = [line for line in lines if line["event"] == "keys end"]
+    assert (told["level"], told["expired"], told["soon"]) == ("warning", ["guest (2001-01-31)"], [])
+
+
 def test_an_unfit_runtime_is_told(tmp_path: Path) -> None:
     """Without its C parser it does not meet strangers."""
     result = run(tmp_path, "serve", BFL_API_KEY=BFL_KEY, AIOHTTP_NO_EXTENSIONS="1", **FREE)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.chain.settings import AuthSettings
 from gateway.cli.checks import machine
 from gateway.cli.checks.finding import Finding, Mark, fine, problem, warning, worst
 
@@ -81,25 +80,6 @@ def test_disk(tmp_path: Path) -> None:
     enough, short = machine.disk(tmp_path / "later", free // 2), machine.disk(tmp_path, free * 2)
     assert enough is not None and enough.mark is Mark.FINE
     assert short is not None and short.mark is Mark.WARNING and "memory.disk" in short.advice
-
-
-@pytest.mark.parametrize(
-    ("keys", "words", "mark"),
-    [
-        ({}, "none, so only", Mark.FINE),
-        ({"a": None, "b": None}, "2 for clients", Mark.FINE),
-        ({"a": None, "b": "2026-01-09"}, "2 for clients", Mark.FINE),
-        ({"a": "2025-12-31", "b": "2026-01-03"}, "expired: a; end within a week: b", Mark.WARNING),
-    ],
-)
-def test_keys(keys: dict[str, str | None], words: str, mark: Mark) -> None:
-    """Counted, never shown; those that have ended or will soon are named."""
-    entries = [
-        {"id": id, "hash": f"sha256:{place:064x}", **({"expires": ends} if ends else {})}
-        for place, (id, ends) in enumerate(keys.items())
-    ]
-    found = machine.keys(AuthSettings.model_validate({"keys": entries}), 1_767_225_600.0)  # 1 January 2026
-    assert words in found.text and found.mark is mark
 
 
 @pytest.mark.parametrize(("wall", "expected"), [(5.2, Mark.FINE), (65.0, Mark.WARNING), (-3595.0, Mark.WARNING)])
