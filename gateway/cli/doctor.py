@@ -20,6 +20,7 @@ from gateway.cli.checks.account import examine
 from gateway.cli.checks.finding import Finding, Mark, fine, problem, warning, worst
 from gateway.cli.checks.keys import keys
 from gateway.cli.checks.listeners import listener
+from gateway.cli.checks.models import asked_of
 from gateway.cli.config import config_option
 from gateway.cli.opening import relays
 from gateway.config.load import Loaded, resolve
@@ -53,7 +54,9 @@ async def diagnose(config: Config, clock: Clock = Clock()) -> list[Finding]:  # 
     """Every check of a valid configuration; the texts hold no secret."""
     wall, now = clock.wall(), clock.now()
     listening = asyncio.gather(listener("listen", config.listen, config.route_prefix), listener("admin", config.admin))
-    platforms = asyncio.gather(*(examine(name, its, clock.wall) for name, its in config.platforms.items()))
+    platforms = asyncio.gather(
+        *(examine(name, its, clock.wall, asked_of(name, config)) for name, its in config.platforms.items())
+    )
     found = [
         machine.runtime(),
         *keys(config.auth, wall, relays=relays(config)),

@@ -29,7 +29,7 @@ routes:
       match: {header: {X-Team: art}, pixels: "<=24MP", mask: false}
       to:
         - {platform: bfl, weight: 9, pins: {n: "1"}, defaults: {seed: "7"}}
-        - {platform: openai, model: gpt-image-1, weight: 1}
+        - {platform: openai, model: gpt-image-2, weight: 1}
 """ % ("0" * 64)
 
 Ask = Callable[..., Result]
@@ -55,17 +55,17 @@ def test_the_first_rule_wins(ask: Ask) -> None:
 
 def test_why_earlier_rules_do_not(ask: Ask) -> None:
     """Every condition that does not hold; then the targets in order with their terms, and how they are drawn."""
-    told = ask("--header", "X-Team: art", "--pixels", "6000x4000", "--model", "gpt-image-1")
+    told = ask("--header", "X-Team: art", "--pixels", "6000x4000", "--model", "gpt-image-2")
     assert told.output.splitlines() == [
         "no   many: images is 1, not >1",
         "yes  mixed",
         "  1. bfl/flux-kontext-pro; defaults seed=7; pins n=1; mask refuse; oversize refuse",
-        "  2. openai with model gpt-image-1",
-        "     the first is drawn: bfl/flux-kontext-pro 90%, openai with model gpt-image-1 10%",
+        "  2. openai with model gpt-image-2",
+        "     the first is drawn: bfl/flux-kontext-pro 90%, openai with model gpt-image-2 10%",
         "body is read: rule many asks for images",
     ]
     drawn = ask("--header", "X-Team:art", "--chance", "0.95").output.splitlines()
-    assert drawn[2] == "  1. openai with model gpt-image-1"
+    assert drawn[2] == "  1. openai with model gpt-image-2"
 
 
 def test_nothing_matches(ask: Ask) -> None:
