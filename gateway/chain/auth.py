@@ -14,9 +14,9 @@ from gateway.domain.caller import Caller
 from gateway.domain.errors import BadKey
 from gateway.handlers.keys import CALLER
 
-# Resources served without a key: health says nothing, results are opened by the signature in their link, and hooks by
-# the one in their address.
-OPEN = frozenset({"healthz", "results", "hooks"})
+# Resources served without a key: health says nothing, the welcome what README says, results are opened by the signature
+# in their link, and hooks by the one in their address.
+OPEN = frozenset({"healthz", "hooks", "results", "welcome"})
 ANYBODY = Caller("anonymous")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from gateway.cli.config import config_option, read_config
+from gateway.cli.config import config_option, read_to_look
 from gateway.cli.opening import opening, relays
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def new(name: str, **options: Any) -> None:
 @config_option
 def list_(path: Path | None) -> None:
     """Show the configured keys: what each may use, and whether it still opens."""
-    known = read_config(path, {}).config.auth.keys
+    known = read_to_look(path).config.auth.keys
     if not known:
         click.echo("No keys: the gateway serves this machine's own programs only.", err=True)
         return
@@ -84,7 +84,7 @@ def check(path: Path | None) -> None:
     """Read a key, from a prompt or from standard input, and say what it opens; exit code 1 for nothing."""
     from gateway.chain.doorman import digest
 
-    config = read_config(path, {}).config
+    config = read_to_look(path).config
     known = config.auth.keys
     # Never an argument: those are in the shell's history and in everybody's list of processes.
     sent = click.prompt("Key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()

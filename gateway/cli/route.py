@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.config import config_option, read_config
+from gateway.cli.config import config_option, read_to_look
 from gateway.domain.caller import Caller
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def route(
     from gateway.routing.facts import Facts, Kind, public_path, route_of
     from gateway.routing.spelling import hint, misspelled
 
-    config = read_config(path, {}).config
+    config = read_to_look(path).config
     public, deployment = public_path(asked.partition("?")[0].removeprefix(config.route_prefix))
     named = route_of(method.upper(), public)
     facts = Facts(

@@ -17,7 +17,7 @@ import uvloop
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
 from gateway.chain.expiry import ends
-from gateway.cli.config import config_option, read_config
+from gateway.cli.config import EMULATOR_KEY, config_option, read_config
 from gateway.cli.reload import Reloader
 from gateway.config.load import resolve
 from gateway.config.schema import Config
@@ -28,8 +28,6 @@ from gateway.telemetry.writer import LineWriter
 log = structlog.get_logger("gateway")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# The emulator takes any well-formed key.
-EMULATOR_KEY = "emulator-takes-any-key"
 
 
 @click.command()
@@ -98,10 +96,12 @@ def _greet(gateway: Gateway) -> None:
         click.echo(
             "No platform is configured, so nothing can be edited: set BFL_API_KEY, or name a --config.", err=True
         )
-    key = "$FORWARD_KEY" if gateway.config.auth.keys else "none"
+    keys = bool(gateway.config.auth.keys)
+    bearer, api_key = ("$GATEWAY_KEY", 'os.environ["GATEWAY_KEY"]') if keys else ("none", '"none"')
+    export = "  export GATEWAY_KEY=…   # one of your clients' keys\n\n" if keys else ""
     base = f"{gateway.url}{gateway.config.route_prefix}/v1"
     python = (
-        f'import base64, openai; client = openai.OpenAI(base_url="{base}", api_key="{key}"); '
+        f'import base64, os, openai; client = openai.OpenAI(base_url="{base}", api_key={api_key}); '
         'edited = client.images.edit(model="flux-kontext-pro", image=open("picture.png", "rb"), '
         'prompt="make it blue"); '
         'open("edited.png", "wb").write(base64.b64decode(edited.data[0].b64_json))'
@@ -110,8 +110,9 @@ def _greet(gateway: Gateway) -> None:
   gateway       {base}
   metrics       {gateway.admin_url}/metrics
 
-  curl {base}/images/edits -H "Authorization: Bearer {key}" \\
-       -F image=@picture.png -F prompt="make it blue" | jq -r '.data[0].b64_json' | base64 -d > edited.png
+{export}  curl -sS --fail-with-body {base}/images/edits -H "Authorization: Bearer {bearer}" -o answer.json \\
+       -F image=@picture.png -F prompt="make it blue" \\
+    && jq -r '.data[0].b64_json' answer.json | base64 -d > edited.png || cat answer.json
 
   python -c '{python}'
 """)

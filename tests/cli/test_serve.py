@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +20,9 @@ import pytest
 
 from gateway.emulator import Emulator, EmulatorSettings
 from tests.fakes.forms import edit_form
-from tests.fakes.program import HURRIED, greeting, run, running
+from tests.fakes.installed import installed
+from tests.fakes.pictures import picture
+from tests.fakes.program import HURRIED, environment, greeting, run, running
 
 BFL_KEY = "00000000-0000-4000-8000-000000000000"
 FREE: dict[str, Any] = {"GATEWAY_PORT": "0", "GATEWAY_ADMIN_PORT": "0"}
@@ -116,6 +119,41 @@ async def test_with_the_emulator(tmp_path: Path) -> None:
             assert (await answer.json())["error"]["code"] == "platform_out_of_credits"
         process.terminate()
         assert await asyncio.to_thread(process.wait, 10) == 0
+
+
+@pytest.mark.parametrize("keys", ["", "gw-mine-0123456789 gw-yours-0123456789"])
+def test_what_it_prints_can_be_pasted(tmp_path: Path, keys: str) -> None:
+    """Both commands edit a picture, in a shell as they are, with one of the clients' keys or without any."""
+    shell, curl, jq = installed("bash"), installed("curl"), installed("jq")
+    assert curl and jq
+    (tmp_path / "picture.png").write_bytes(picture(64, 48))
+    arguments = ("serve", "--emulator", "--port", "0")
+    variables: dict[str, Any] = {"GATEWAY_ADMIN_PORT": "0"} | ({"FORWARD_KEY": keys} if keys else {})
+    with running(tmp_path, *arguments, **variables) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.strip().startswith("python -c"):
+                break
+        text = "".join(lines)
+        assert ("export GATEWAY_KEY" in text) == bool(keys)
+        start = text.index("  curl ")
+        for command in (text[start : text.index("  python -c")], text[text.index("  python -c") :]):
+            (tmp_path / "edited.png").unlink(missing_ok=True)
+            done = subprocess.run(
+                [shell, "-euc", command.replace("python -c", f"{sys.executable} -c")],
+                cwd=tmp_path,
+                env=environment(tmp_path, GATEWAY_KEY=keys.partition(" ")[0], no_proxy="*"),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (done.returncode, done.stdout) == (0, ""), done.stderr
+            assert (tmp_path / "edited.png").read_bytes().startswith(b"\x89PNG")
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 @pytest.mark.parametrize("which", ["GATEWAY_PORT", "GATEWAY_ADMIN_PORT"])
