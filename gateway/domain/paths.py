@@ -15,6 +15,7 @@ NAMING_MODELS = frozenset(
     {
         "/v1/images/edits",
         "/v1/images/generations",
+        "/v1/images/variations",
         "/v1/chat/completions",
         "/v1/responses",
         "/v1/embeddings",

@@ -30,7 +30,7 @@ OPEN = {
 # https://developers.openai.com/api/reference
 REFERENCE = """
 /v1/completions /v1/edits /v1/moderations /v1/audio/speech /v1/audio/transcriptions /v1/audio/translations
-/v1/audio/voices /v1/audio/voice_consents /v1/images/variations
+/v1/audio/voices /v1/audio/voice_consents
 /v1/files /v1/files/file-1 /v1/files/file-1/content /v1/uploads /v1/uploads/upload_1/parts
 /v1/uploads/upload_1/complete /v1/uploads/upload_1/cancel
 /v1/batches /v1/batches/batch_1 /v1/batches/batch_1/cancel
@@ -96,8 +96,10 @@ async def test_what_tells_its_model_is_open(upstream: FakeOpenAi, start_gateway:
     for path, value in OPEN.items():
         heard = await send(gateway, "POST", path.replace("/v1", base, 1), value)
         assert heard.status == 200, (path, heard)
-    assert (await send(gateway, "POST", f"{base}/images/edits", body=edit_body(model="gpt-image-2"))).status == 200
-    assert [seen.target for seen in upstream.seen] == [*OPEN, "/v1/images/edits"]
+    for name in ("edits", "variations"):
+        heard = await send(gateway, "POST", f"{base}/images/{name}", body=edit_body(model="gpt-image-2"))
+        assert heard.status == 200, (name, heard)
+    assert [seen.target for seen in upstream.seen] == [*OPEN, "/v1/images/edits", "/v1/images/variations"]
 
 
 async def test_the_models_stay_readable(upstream: FakeOpenAi, bfl: Emulator, start_gateway: StartGateway) -> None:
@@ -125,7 +127,7 @@ async def test_the_rest_of_the_account_is_closed(upstream: FakeOpenAi, start_gat
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "POST"])
-@pytest.mark.parametrize("path", [*OPEN, "/v1/images/edits"])
+@pytest.mark.parametrize("path", [*OPEN, "/v1/images/edits", "/v1/images/variations"])
 async def test_what_is_stored_there_is_closed(
     upstream: FakeOpenAi, start_gateway: StartGateway, method: str, path: str
 ) -> None:

@@ -30,7 +30,7 @@ async def test_a_changed_form_keeps_every_part(
         answer = await sdk.edit(prompt, how=how, pictures=3, at=at, headers=rule, **asked)
         assert shown(answer["pictures"][0]).size == (16, 8)
     wanted, seen = await relayed(session, stand, prompt)
-    changes = {"model": b"gpt-image-2.6-flare", "size": b"1536x1024", "quality": b"low"}
+    changes = {"model": b"gpt-image-2.6-flare", "size": b"1008x704", "quality": b"low"}
     changed = [(head, changes.get(head["content-disposition"].split('"')[1], text)) for head, text in form(wanted)]
     assert form(seen) == changed
     assert {name for name, _ in changes.items()} < set(fields(wanted["headers"]["content-type"], wanted["body"]))
