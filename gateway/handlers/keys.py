@@ -24,10 +24,10 @@ class Story:
     What is learned of one request on its way, for the access line, the metrics and `Server-Timing`.
 
     `steps` are seconds by step word; `outcome` is `ok`, `moderated`, `client_gone` or an error's code; `job` is the id
-    of the job that was worked or joined, `joined` why it was (see `JobHandle`), `replayed` when it had ended before;
-    `facts` are further log fields. `attempts` are the targets so far, each failed one with its code; `notes` what
-    became of a relayed request's fields.
+    of the job that was worked or joined, `replayed` when it had ended before; `facts` are further log fields.
+    `attempts` are the targets so far, each failed one with its code; `notes` what became of a relayed request's fields.
     `windows` tells how the caller's limits stand that the request has touched.
+    `joined` is why the request got a job that was there, see `JobHandle`.
     """
 
     id: str
