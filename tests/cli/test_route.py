@@ -16,6 +16,7 @@ route_prefix: /ai
 auth:
   keys:
     - {id: alice, hash: "sha256:%s", models: [flux-kontext-pro], paths: [/v1/images/*]}
+    - {id: carol, hash: "sha256:%s", models: [flux-kontext-pro, gpt-5]}
 platforms:
   bfl: {kind: bfl, api_key: a-key-of-bfl, models: [flux-kontext-pro, flux-kontext-max]}
   openai: {kind: openai, api_keys: [a-key-of-openai]}
@@ -30,7 +31,7 @@ routes:
       to:
         - {platform: bfl, weight: 9, pins: {n: "1"}, defaults: {seed: "7"}}
         - {platform: openai, model: gpt-image-2, weight: 1}
-""" % ("0" * 64)
+""" % ("0" * 64, "1" * 64)
 
 Ask = Callable[..., Result]
 
@@ -91,7 +92,31 @@ def test_a_caller(ask: Ask) -> None:
     told = ask("--caller", "alice", "--path", "/v1/files")
     assert (told.exit_code, told.output) == (1, "     403 path_not_allowed: the key is not for /v1/files\n")
     unknown = ask("--caller", "bob")
-    assert (unknown.exit_code, "no key is called 'bob'; there are: alice." in unknown.output) == (2, True)
+    assert (unknown.exit_code, "no key is called 'bob'; there are: alice, carol." in unknown.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--path", "/v1/files", "--method", "GET"], "403 path_not_allowed"),
+        (["--path", "/v1/chat/completions", "--method", "GET"], "403 path_not_allowed"),
+        (["--path", "/v1/chat/completions"], "403 model_not_allowed"),
+        (["--path", "/v1/chat/completions", "--model", "o9"], "403 model_not_allowed"),
+        (["--path", "/v1/chat/completions", "--model", "gpt-5"], "body is read: the key allows certain models"),
+    ],
+)
+def test_a_caller_with_models(ask: Ask, arguments: list[str], told: str) -> None:
+    """As the gateway would answer: what tells its model is open, and nothing else."""
+    result = ask("--caller", "carol", *arguments)
+    assert (result.exit_code, told in result.output) == (int("403" in told), True), result.output
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/v1/images/edits", "/v1/images/edit", "/images/edits"])
+def test_a_misspelled_path(ask: Ask, path: str) -> None:
+    """What is served nowhere is told the path that was meant."""
+    told = ask("--path", path)
+    assert told.exit_code == 1
+    assert "404 not_found" in told.output and "Did you mean /ai/v1/images/edits?" in told.output
 
 
 @pytest.mark.parametrize(
