@@ -15,8 +15,8 @@ FILE = """\
 route_prefix: /ai
 auth:
   keys:
-    - {id: alice, hash: "sha256:%s", models: [flux-kontext-pro], paths: [/v1/images/*]}
-    - {id: carol, hash: "sha256:%s", models: [flux-kontext-pro, gpt-5]}
+    - {id: alice, hash: "sha256:ALICE", models: [flux-kontext-pro], paths: [/v1/images/*]}
+    - {id: carol, hash: "sha256:CAROL", models: [flux-kontext-pro, gpt-5]}
 platforms:
   bfl: {kind: bfl, api_key: a-key-of-bfl, models: [flux-kontext-pro, flux-kontext-max]}
   openai: {kind: openai, api_keys: [a-key-of-openai]}
@@ -31,7 +31,7 @@ routes:
       to:
         - {platform: bfl, weight: 9, pins: {n: "1"}, defaults: {seed: "7"}}
         - {platform: openai, model: gpt-image-2, weight: 1}
-""" % ("0" * 64, "1" * 64)
+""".replace("ALICE", "0" * 64).replace("CAROL", "1" * 64)
 
 Ask = Callable[..., Result]
 
