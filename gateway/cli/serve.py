@@ -17,6 +17,7 @@ import uvloop
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
 from gateway.chain.expiry import ends
+from gateway.chain.samples import known_to_everybody
 from gateway.cli.config import EMULATOR_KEY, config_option, read_config
 from gateway.cli.reload import Reloader
 from gateway.config.load import resolve
@@ -65,6 +66,8 @@ async def _run(path: Path | None, options: dict[str, str], lines: LineWriter) ->
         logs.configure(known, stream=lines)
         if found := ends(config.auth.keys, time.time()):
             log.warning("keys end", expired=list(found.over), soon=list(found.soon))
+        if copied := known_to_everybody(config.auth.keys):
+            log.warning("keys of the sample, which everybody knows", keys=list(copied))
 
     # Before it is read: what is written meanwhile is a change.
     file = Watched(path) if path is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import signal
 import socket
@@ -18,6 +19,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.chain.samples import SAMPLES
 from gateway.emulator import Emulator, EmulatorSettings
 from tests.fakes.forms import edit_form
 from tests.fakes.installed import installed
@@ -207,11 +209,11 @@ def test_without_any_platform_it_says_so(tmp_path: Path) -> None:
     assert "BFL_API_KEY" in err
 
 
-def test_keys_that_end_are_in_the_log(tmp_path: Path) -> None:
+def test_keys_to_worry_about_are_in_the_log(tmp_path: Path) -> None:
     """Each time that a configuration counts, so that nobody learns of it from clients."""
     keys = [
         f"    - {{id: guest, hash: 'sha256:{1:064x}', expires: 2001-01-31}}",
-        f"    - {{id: b, hash: 'sha256:{2:064x}'}}",
+        f"    - {{id: b, hash: 'sha256:{hashlib.sha256(SAMPLES[0].encode()).hexdigest()}'}}",
     ]
     (tmp_path / "gateway.yaml").write_text("\n".join(["auth:", "  keys:", *keys, ""]))
     with running(tmp_path, "serve", "--config", "gateway.yaml", **FREE) as process:
@@ -220,6 +222,8 @@ def test_keys_that_end_are_in_the_log(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=10)
     lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
     (told,) = [line for line in lines if line["event"] == "keys end"]
+    (copied,) = [line for line in lines if line["event"].startswith("keys of the sample")]
+    assert copied["keys"] == ["b"]
     assert (told["level"], told["expired"], told["soon"]) == ("warning", ["guest (2001-01-31)"], [])
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from gateway.chain.expiry import SOON_DAYS, ends
+from gateway.chain.samples import known_to_everybody
 from gateway.chain.settings import AuthSettings
 from gateway.cli.checks.finding import Finding, fine, problem, warning
 from gateway.cli.opening import openings
 
-# What samples have in a key's place, config/deploy/env.example among them.
-SAMPLES = ("gw-replace-me-0123456789abcdef",)
 MAKE = "Make another one with `gateway keys new`"
 _NAMED = 5
 
@@ -29,10 +27,8 @@ def keys(auth: AuthSettings, wall: float, *, relays: bool) -> Iterator[Finding]:
         others = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
         verb = "opens" if len(ids) == 1 else "open"
         yield fine("keys", f"{', '.join(ids[:_NAMED])}{others} {verb} {opened}")
-    known = {f"sha256:{hashlib.sha256(key.encode()).hexdigest()}" for key in SAMPLES}
-    for key in auth.keys:
-        if key.hash in known:
-            yield problem("keys", f"{key.id} is the sample's, which everybody knows", MAKE)
+    for id in known_to_everybody(auth.keys):
+        yield problem("keys", f"{id} is the sample's, which everybody knows", MAKE)
     if found := ends(auth.keys, wall):
         told = (("expired", found.over), (f"end within {SOON_DAYS} days", found.soon))
         text = "; ".join(f"{words}: {', '.join(ids)}" for words, ids in told if ids)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from gateway.chain.samples import SAMPLES
 from gateway.chain.settings import AuthSettings
 from gateway.cli.checks.finding import Finding, Mark, worst
-from gateway.cli.checks.keys import SAMPLES, keys
+from gateway.cli.checks.keys import keys
 
 NOW = 1_767_225_600.0  # 1 January 2026
 DEPLOY = Path(__file__).parents[3] / "config/deploy"
