@@ -21,7 +21,7 @@ run: $(BIN)/.runtime ## Start gateway and emulator (the real BFL when BFL_API_KE
 demo: $(BIN)/.runtime ## Edit a sample picture, show where the time went, and exit
 	@$(BIN)/gateway demo
 
-test: $(BIN)/.dev ## Run the tests
+test: $(BIN)/.dev e2e ## Run the tests; what they need and this makes: .venv, older and other SDKs
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: lint types layers test ## Everything that has to be right before a commit
@@ -45,8 +45,8 @@ soak: $(BIN)/.dev ## Load with faults for SOAK_MINUTES (5), and balance the book
 crash: $(BIN)/.dev ## Kill the gateway CRASH_ROUNDS (200) times at every point of a paid job, and balance the books
 	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)
 
-e2e: $(BIN)/.dev ## Make the environments of the other official clients, which the tests then use
-	$(BIN)/python -m tests.e2e.environments
+e2e: $(BIN)/.dev ## Only the environments of the other official clients (part of `make test`)
+	@$(BIN)/python -m tests.e2e.environments
 
 schema: $(BIN)/.runtime ## Write config/gateway.schema.json
 	$(BIN)/gateway config schema > config/gateway.schema.json

@@ -40,6 +40,7 @@ from gateway.handlers.received import Purpose
 from gateway.handlers.relay import RelayHandler
 from gateway.handlers.results import ResultsHandler
 from gateway.handlers.take import Taker
+from gateway.handlers.welcome import WelcomeHandler
 from gateway.imaging.workers import Imaging
 from gateway.jobs import join
 from gateway.jobs.account import Accounts
@@ -293,6 +294,7 @@ class Gateway:
         models = ModelsHandler(relay)
         jobs = JobsHandler(self.supervisor.look_up, self.queue, self.results, prefix, self.stores.retention_s)
         paths: tuple[tuple[str, str, str, Handler], ...] = (
+            ("welcome", "GET HEAD", "/", WelcomeHandler(prefix).__call__),
             ("healthz", "GET HEAD", "/healthz", health.healthz),
             ("results", "GET HEAD", "/results/{ref}", ResultsHandler(self.results).__call__),
             ("hooks", "*", "/hooks/{platform}/{job}/{index}/{mac}", hooks.__call__),

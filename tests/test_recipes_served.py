@@ -165,7 +165,7 @@ async def test_one_account(bfl: Emulator, run: Run) -> None:
     """Every key within what it may do; the rule of guests wins over what they ask for."""
     place = await run("one-account", BFL_BASE_URL=bfl.api_url)
     studio, website, trial = place.by("STUDIO"), place.by("WEBSITE"), place.by("TRIAL")
-    assert (await studio.edit(model="gpt-image-1")).platform == PRO
+    assert (await studio.edit(model="gpt-image-2")).platform == PRO
     assert (await studio.edit(model="final")).platform == "bfl/flux-2-pro"
     assert (await studio.generate()).platform == TEXT
     edited = await website.edit()
@@ -195,18 +195,18 @@ async def test_flux_then_openai(bfl: Emulator, openai: FakeOpenAi, run: Run) -> 
 
     bfl.set_credits(0)
     edited = await place.edit(model="flux-kontext-max")
-    assert (edited.status, edited.platform) == (200, "openai/gpt-image-1")
-    assert edited.attempts == "bfl/flux-kontext-max platform_out_of_credits, openai/gpt-image-1"
-    assert field(openai, "model") == "gpt-image-1"
+    assert (edited.status, edited.platform) == (200, "openai/gpt-image-2")
+    assert edited.attempts == "bfl/flux-kontext-max platform_out_of_credits, openai/gpt-image-2"
+    assert field(openai, "model") == "gpt-image-2"
     await until(lambda: place.shut("bfl"))
     seen = bfl.counts.submits_seen
-    made = await place.generate(model="gpt-image-1-mini")
-    assert made.attempts == f"{TEXT} platform_out_of_credits, openai/gpt-image-1-mini"
-    assert (asked(openai)["model"], bfl.counts.submits_seen) == ("gpt-image-1-mini", seen)
+    made = await place.generate(model="gpt-image-2.6-flare")
+    assert made.attempts == f"{TEXT} platform_out_of_credits, openai/gpt-image-2.6-flare"
+    assert (asked(openai)["model"], bfl.counts.submits_seen) == ("gpt-image-2.6-flare", seen)
     painted = await place.edit(mask=mask(320, 320))
-    assert painted.attempts == "bfl/flux-pro-1.0-fill platform_out_of_credits, openai/gpt-image-1"
+    assert painted.attempts == "bfl/flux-pro-1.0-fill platform_out_of_credits, openai/gpt-image-2"
     preferred = await place.generate({"X-ImageModel": "openai"})
-    assert (preferred.platform, preferred.attempts) == ("openai/gpt-image-1", None)
+    assert (preferred.platform, preferred.attempts) == ("openai/gpt-image-2", None)
     assert (await place.chat()).platform == "openai"
 
 
@@ -216,8 +216,8 @@ async def test_flux_that_is_not_there(openai: FakeOpenAi, run: Run) -> None:
     told = [await place.edit() for _ in range(4)]
     assert [heard.status for heard in told] == [200] * 4
     first, *_, last = (str(heard.attempts) for heard in told)
-    assert first == f"{PRO} platform_unreachable, openai/gpt-image-1"
-    assert last == f"{PRO} platform_unavailable, openai/gpt-image-1"
+    assert first == f"{PRO} platform_unreachable, openai/gpt-image-2"
+    assert last == f"{PRO} platform_unavailable, openai/gpt-image-2"
 
 
 async def test_photos_and_masks(bfl: Emulator, run: Run) -> None:
@@ -244,30 +244,30 @@ async def test_migration(bfl: Emulator, openai: FakeOpenAi, run: Run) -> None:
     """As it was for everybody, and FLUX for those who were drawn, volunteered or asked for it."""
     place = await run("migration", BFL_BASE_URL=bfl.api_url, OPENAI_BASE_URL=openai.url)
     shop, pilot, batch = place.by("SHOP"), place.by("PILOT"), place.by("BATCH")
-    assert (await shop.edit(model="gpt-image-1")).platform == "openai/gpt-image-1"
+    assert (await shop.edit(model="gpt-image-2")).platform == "openai/gpt-image-2"
     assert (await shop.edit()).platform == "openai"
-    assert (await shop.edit(model="house-style")).platform == "openai/gpt-image-1"
-    assert field(openai, "model") == "gpt-image-1"
-    assert (await shop.edit(headers={"X-ImageModel": "flux"}, model="gpt-image-1")).platform == PRO
+    assert (await shop.edit(model="house-style")).platform == "openai/gpt-image-2"
+    assert field(openai, "model") == "gpt-image-2"
+    assert (await shop.edit(headers={"X-ImageModel": "flux"}, model="gpt-image-2")).platform == PRO
     assert (await shop.edit(model="flux", wonder="1")).platform == PRO
-    assert (await pilot.edit(model="gpt-image-1")).platform == PRO
+    assert (await pilot.edit(model="gpt-image-2")).platform == PRO
     assert (await pilot.generate(model="dall-e-3")).platform == TEXT
-    small = await batch.generate(model="gpt-image-1", quality="high")
-    assert small.platform == "openai-small/gpt-image-1-mini"
-    assert (asked(openai)["model"], asked(openai)["quality"], asked(openai)["n"]) == ("gpt-image-1-mini", "low", 1)
+    small = await batch.generate(model="gpt-image-2", quality="high")
+    assert small.platform == "openai-small/gpt-image-2.6-flare"
+    assert (asked(openai)["model"], asked(openai)["quality"], asked(openai)["n"]) == ("gpt-image-2.6-flare", "low", 1)
     assert (await batch.generate(n=2)).refusal == (400, "invalid_value")
     bfl.script("submit_402", times=None)
-    assert (await pilot.edit(model="gpt-image-1")).attempts == f"{PRO} platform_out_of_credits, openai/gpt-image-1"
+    assert (await pilot.edit(model="gpt-image-2")).attempts == f"{PRO} platform_out_of_credits, openai/gpt-image-2"
 
 
-@pytest.mark.parametrize(("draw", "platform"), [(0.89, "openai/gpt-image-1"), (0.91, PRO)])
+@pytest.mark.parametrize(("draw", "platform"), [(0.89, "openai/gpt-image-2"), (0.91, PRO)])
 async def test_the_share_of_a_migration(
     bfl: Emulator, openai: FakeOpenAi, run: Run, draw: float, platform: str
 ) -> None:
     """One edit in ten, by the draw; pictures from text stay where they were."""
     place = await run("migration", draw=draw, BFL_BASE_URL=bfl.api_url, OPENAI_BASE_URL=openai.url)
-    assert (await place.by("SHOP").edit(model="gpt-image-1")).platform == platform
-    assert (await place.by("SHOP").generate(model="gpt-image-1")).platform == "openai/gpt-image-1"
+    assert (await place.by("SHOP").edit(model="gpt-image-2")).platform == platform
+    assert (await place.by("SHOP").generate(model="gpt-image-2")).platform == "openai/gpt-image-2"
 
 
 async def test_regions(openai: FakeOpenAi, run: Run) -> None:
@@ -295,7 +295,7 @@ async def test_regions(openai: FakeOpenAi, run: Run) -> None:
         assert (await desk.edit(headers=office | marked)).platform == "bfl-eu/flux-kontext-pro"
         assert (await eu_desk.edit(headers=office)).platform == "bfl-eu/flux-kontext-pro"
         assert (await eu_desk.generate(office)).platform == "bfl-eu/flux-pro-1.1"
-        assert (await desk.edit(headers=office, model="gpt-image-1")).refusal == (404, "model_not_found")
+        assert (await desk.edit(headers=office, model="gpt-image-2")).refusal == (404, "model_not_found")
         assert (await eu_desk.chat(office)).platform == "openai-eu"
         assert (await desk.chat(office | marked)).platform == "openai-eu"
         assert (await desk.chat(office)).platform == "openai"

@@ -14,9 +14,9 @@ from gateway.domain.caller import Caller
 from gateway.domain.errors import BadKey
 from gateway.handlers.keys import CALLER
 
-# Resources served without a key: health says nothing, results are opened by the signature in their link, and hooks by
-# the one in their address.
-OPEN = frozenset({"healthz", "results", "hooks"})
+# Resources served without a key: health says nothing, the welcome what README says, results are opened by the signature
+# in their link, and hooks by the one in their address.
+OPEN = frozenset({"healthz", "hooks", "results", "welcome"})
 ANYBODY = Caller("anonymous")
 
 
@@ -51,5 +51,6 @@ def _admit(doorman: Doorman, request: web.Request, guesses: Guesses, now: float)
             guesses.wrong(origin)
             raise
         guesses.right(origin, key)
-    doorman.check_path(caller, request.path)
+    if request.match_info.route.resource is not None:
+        doorman.check_path(caller, request.method, request.path)
     return caller

@@ -9,7 +9,6 @@ page in a local browser is not one of those programs.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,16 +19,16 @@ from gateway.chain.gate import Crowding
 from gateway.chain.settings import AuthSettings, ClientSettings, SignatureSettings
 from gateway.chain.signature import SignaturePolicy
 from gateway.domain.caller import Caller
-from gateway.domain.errors import BadKey, ForbiddenOrigin, PathNotAllowed
+from gateway.domain.errors import BadKey, ForbiddenOrigin, NotFound, PathNotAllowed
 from gateway.domain.hosts import is_loopback, names_loopback
+from gateway.routing.facts import public_path
+from gateway.routing.spelling import hint, misspelled
 
 LOCAL = Caller("local")
 NO_KEY = b""
 WRONG = "Incorrect API key provided. Send a key of this gateway as 'Authorization: Bearer KEY'."
 # What proxies add: somebody else asks.
 FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
-# https://learn.microsoft.com/azure/ai-foundry/openai/reference: the same endpoints under Azure's paths.
-_AZURE = re.compile(r"^/openai/(?:v1|deployments/[^/]+)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +61,14 @@ class Doorman:
             raise BadKey(WRONG, detail=f"the key of {caller.id} has expired")
         return caller
 
-    def check_path(self, caller: Caller, path: str) -> None:
-        """Raises: PathNotAllowed."""
-        if not caller.may_call(_AZURE.sub("/v1/", path.removeprefix(self.prefix), count=1)):
-            raise PathNotAllowed("Your API key may not call this path.")
+    def check_path(self, caller: Caller, method: str, path: str) -> None:
+        """Raises: PathNotAllowed, or NotFound for a misspelled path, where nobody is served."""
+        public, _ = public_path(path.removeprefix(self.prefix))
+        if caller.may_call(method, public):
+            return
+        if meant := misspelled(public):
+            raise NotFound(f"Nothing lives at this path.{hint(meant, self.prefix)}")
+        raise PathNotAllowed("Your API key may not call this path.")
 
     def _check_local(self, request: web.BaseRequest) -> None:
         if not names_loopback(request.headers.get("Host", "")):

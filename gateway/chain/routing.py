@@ -7,16 +7,29 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.domain.errors import NotFound
 from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.routing.choose import choose
 from gateway.routing.facts import NOBODY, Facts, public_path
+from gateway.routing.spelling import hint, misspelled
 
 
 def routing(prefix: str, chance: Callable[[], float]) -> Middleware:
-    """`prefix` is what the operator put before every public path; `chance` draws among weighted targets."""
+    """
+    `prefix` is what the operator put before every public path; `chance` draws among weighted targets.
+
+    Raises: NotFound with what was probably meant, and what `choose` raises.
+    """
 
     @web.middleware
     async def routing(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if isinstance(request.match_info.http_exception, web.HTTPNotFound):
+            path = request.path
+            meant = misspelled(public_path(path.removeprefix(prefix))[0])
+            if not meant and path.startswith("/v1/"):
+                # Without the prefix, else somebody would serve it.
+                meant = (path,)
+            raise NotFound(f"Invalid URL ({request.method} {path[:200]}).{hint(meant, prefix)}")
         facts = request[FACTS] = facts_of(request, prefix)
         request[CANDIDATES] = choose(request[SNAPSHOT].rules, facts, chance())
         return await handler(request)

@@ -91,7 +91,11 @@ class KeySettings(Settings):
         json_schema_extra={"writeOnly": True},
     )
     models: tuple[Glob, ...] = Field(default=(), description="Models the key may use, as globs; none: all")
-    paths: tuple[PathGlob, ...] = Field(default=(), description="Paths the key may call, as globs; none: all")
+    paths: tuple[PathGlob, ...] = Field(
+        default=(),
+        description="Paths the key may call, as globs; none: all, or for a key that names models those that tell "
+        "their model (pictures, chat, responses, embeddings), the list of models and its own jobs",
+    )
     limits: LimitSettings = Field(default_factory=LimitSettings)
     weight: float = Field(default=1.0, ge=0.1, le=100, description="Share of busy slots, relative to other keys'")
     expires: Moment | None = Field(default=None, description="When the key stops opening, UTC; a date is its 00:00")

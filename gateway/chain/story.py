@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import structlog
@@ -15,6 +16,10 @@ from gateway.handlers.keys import CALLER, SNAPSHOT, STORY, Snapshot, Story
 from gateway.telemetry.catalogue import STEPS
 
 log = structlog.get_logger("gateway.access")
+
+# Version, trace and parent; a later version may have more: https://www.w3.org/TR/trace-context/#traceparent-header
+_IDS = r"(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+TRACEPARENT = re.compile(rf"(00-{_IDS})|((?!00|ff)[0-9a-f]{{2}}-{_IDS})(?:-.*)?")
 
 
 def story(now: Callable[[], float], new_id: Callable[[], str], snapshot: Callable[[], Snapshot]) -> Middleware:
@@ -45,6 +50,8 @@ def story(now: Callable[[], float], new_id: Callable[[], str], snapshot: Callabl
                 model=told.model,
                 job=told.job,
                 replayed=told.replayed,
+                **({"joined": told.joined} if told.joined else {}),
+                **({"traceparent": trace} if (trace := _trace(request)) else {}),
                 **({"attempts": told.attempts} if len(told.attempts) > 1 else {}),
                 seconds=round(now() - started, 4),
                 steps={word: round(spent, 4) for word, spent in told.steps.items()},
@@ -58,6 +65,13 @@ def _client_id(request: web.Request) -> str | None:
     """The id a client gave its request, as far as it is one."""
     sent = request.headers.get("X-Client-Request-Id", "")
     return sent[:128] if sent and sent.isascii() and sent.isprintable() else None
+
+
+def _trace(request: web.Request) -> str | None:
+    """Which trace the client says it is part of. Anybody may write anything there: nothing goes by it."""
+    sent = request.headers.getall("traceparent", ())
+    found = TRACEPARENT.fullmatch(sent[0]) if len(sent) == 1 else None
+    return (found[1] or found[2]) if found else None
 
 
 async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -75,6 +89,10 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
         headers["x-gateway-attempts"] = ", ".join(told.attempts)
     if said := header(told.notes):
         headers["x-gateway-translation"] = said
+    if told.joined and not told.replayed:
+        # Of two that asked at the same time both get the one's picture: whoever meant two is told.
+        joined = f"request=joined({told.joined})"
+        headers["x-gateway-translation"] = ", ".join(filter(None, (headers.get("x-gateway-translation"), joined)))
     if told.job is not None:
         headers["x-job-id"] = told.job
     if told.replayed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -11,8 +12,8 @@ import uvloop
 from PIL import Image, ImageDraw
 
 from gateway.app import Gateway
+from gateway.cli.config import EMULATOR_KEY
 from gateway.cli.edit import NEW_FILE, EditFailed, check_folder, run, timing
-from gateway.cli.serve import EMULATOR_KEY
 from gateway.config.schema import Config
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
@@ -50,7 +51,8 @@ async def _demo(original: Path, lines: LineWriter) -> tuple[bytes, dict[str, str
                 "platforms": {"bfl": {"kind": "bfl", "api_key": EMULATOR_KEY, "base_url": bfl.api_url}},
             }
             config = Config.model_validate(document)
-            logs.configure(config.secrets(), stream=lines)
+            # A line for each request would stand in the middle of the progress.
+            logs.configure(config.secrets(), stream=lines, level=logging.WARNING)
             async with Gateway(config) as gateway:
                 click.echo(f"editing {original}: {PROMPT}")
                 return await run(f"{gateway.url}/v1", "none", (original,), {"prompt": PROMPT})

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,13 @@ from gateway.chain.gate import MOST
 from gateway.cli.checks import machine
 from gateway.cli.checks.account import examine
 from gateway.cli.checks.finding import Finding, Mark, fine, problem, warning, worst
+from gateway.cli.checks.keys import keys
 from gateway.cli.checks.listeners import listener
+from gateway.cli.checks.models import asked_of
 from gateway.cli.checks.webhook import webhook
-from gateway.cli.config import config_option
-from gateway.config.load import Loaded, resolve
+from gateway.cli.config import EMULATED, config_option, read_for_itself, written
+from gateway.cli.opening import relays
+from gateway.config.load import Loaded
 from gateway.config.problem import ConfigError
 from gateway.config.schema import Config
 from gateway.jobs.clock import Clock
@@ -38,25 +40,37 @@ UNUSABLE = 2
 def doctor(path: Path | None, as_json: bool) -> None:
     """Say what keeps the gateway from working, and what to do about it. Exit code 1: problems, 2: no configuration."""
     try:
-        loaded = resolve(Config, path, os.environ)
+        loaded, emulated = read_for_itself(path)
     except ConfigError as error:
         advice = "The sample, config/gateway.yaml, documents every key"
         _print([problem("configuration", str(each), advice) for each in error.problems], as_json, unusable=True)
         sys.exit(UNUSABLE)
-    found = [*_configuration(loaded), *uvloop.run(diagnose(loaded.config))]
+    found = [*_configuration(loaded), *uvloop.run(diagnose(loaded.config, spared=("bfl",) if emulated else ()))]
+    if emulated:
+        found.append(fine("account", f"BFL_API_KEY is not set; {EMULATED}", "bfl"))
     _print(found, as_json)
     sys.exit(1 if worst(found) is Mark.PROBLEM else 0)
 
 
-async def diagnose(config: Config, clock: Clock = Clock()) -> list[Finding]:  # noqa: B008 - immutable
-    """Every check of a valid configuration; the texts hold no secret."""
+async def diagnose(
+    config: Config,
+    clock: Clock = Clock(),  # noqa: B008 - immutable
+    spared: Collection[str] = (),
+) -> list[Finding]:
+    """Every check of a valid configuration; the texts hold no secret. Platforms that are `spared` are not asked."""
     wall, now = clock.wall(), clock.now()
     listening = asyncio.gather(listener("listen", config.listen, config.route_prefix), listener("admin", config.admin))
-    platforms = asyncio.gather(*(examine(name, its, clock.wall) for name, its in config.platforms.items()))
+    platforms = asyncio.gather(
+        *(
+            examine(name, its, clock.wall, asked_of(name, config))
+            for name, its in config.platforms.items()
+            if name not in spared
+        )
+    )
     webhooks = asyncio.gather(*(webhook(name, its, config.route_prefix) for name, its in config.platforms.items()))
     found = [
         machine.runtime(),
-        machine.keys(config.auth, wall),
+        *keys(config.auth, wall, relays=relays(config)),
         machine.folder(config.state_dir),
         machine.disk(config.state_dir, config.memory.disk),
         machine.descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[1], config.clients.connections or MOST),
@@ -74,8 +88,7 @@ async def diagnose(config: Config, clock: Clock = Clock()) -> list[Finding]:  # 
 
 
 def _configuration(loaded: Loaded[Config]) -> list[Finding]:
-    written = sorted({place.name or place.file for place in loaded.origins.values()} - {"environment"})
-    found = [fine("configuration", f"is valid: {', '.join(written) or 'nothing is set'}")]
+    found = [fine("configuration", f"is valid: {written(loaded) or 'nothing is set'}")]
     found += [
         warning("configuration", f"{name} is set and not used: {reason}", "Unset it, or name it in the file")
         for name, reason in loaded.ignored.items()

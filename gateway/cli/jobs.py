@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from gateway.cli.config import config_option, read_config
+from gateway.cli.config import config_option, read_to_look
 from gateway.stores.records import OPEN, State
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _ledger(path: Path | None, *, write: bool = False) -> Iterator[tuple[apsw.Co
     from gateway.stores.sqlite.broken import LedgerUnusable
     from gateway.stores.sqlite.inspect import opened
 
-    folder = read_config(path, {}).config.state_dir
+    folder = read_to_look(path).config.state_dir
     try:
         with opened(folder, write=write) as db:
             yield db, folder

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from gateway.cli.config import config_option, read_config
+from gateway.cli.config import config_option, read_to_look
+from gateway.cli.opening import opening, relays
 
 if TYPE_CHECKING:
     from gateway.chain.settings import KeySettings
@@ -66,7 +67,7 @@ def new(name: str, **options: Any) -> None:
 @config_option
 def list_(path: Path | None) -> None:
     """Show the configured keys: what each may use, and whether it still opens."""
-    known = read_config(path, {}).config.auth.keys
+    known = read_to_look(path).config.auth.keys
     if not known:
         click.echo("No keys: the gateway serves this machine's own programs only.", err=True)
         return
@@ -83,7 +84,8 @@ def check(path: Path | None) -> None:
     """Read a key, from a prompt or from standard input, and say what it opens; exit code 1 for nothing."""
     from gateway.chain.doorman import digest
 
-    known = read_config(path, {}).config.auth.keys
+    config = read_to_look(path).config
+    known = config.auth.keys
     # Never an argument: those are in the shell's history and in everybody's list of processes.
     sent = click.prompt("Key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
     wanted = f"sha256:{digest(sent.strip()).hex()}"
@@ -93,6 +95,7 @@ def check(path: Path | None) -> None:
     row = dict(zip(COLUMNS, _row(found, time.time()), strict=True))
     for name in ("id", "state", "expires", "weight", "models", "paths", "limits"):
         click.echo(f"{name:<8} {row[name]}")
+    click.echo(f"{'opens':<8} {opening(found, relays=relays(config))}")
     if row["state"] == "expired":
         raise click.exceptions.Exit(1)
 
@@ -123,7 +126,7 @@ def _row(key: KeySettings, now: float) -> tuple[str, ...]:
         shown["expires"] or "never",
         f"{key.weight:g}",
         _listed(key.models, "all"),
-        _listed(key.paths, "all"),
+        _listed(key.paths, "by model" if key.models else "all"),
         _listed((f"{name}={value:.15g}" for name, value in shown["limits"].items() if value is not None), "none"),
         key.hash.removeprefix("sha256:")[:8],
     )

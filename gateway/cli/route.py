@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.config import config_option, read_config
+from gateway.cli.config import config_option, read_to_look
 from gateway.domain.caller import Caller
 
 if TYPE_CHECKING:
@@ -73,11 +73,12 @@ def route(
     Exit code 1 when the request would be refused, 2 when the configuration has problems.
     """
     from gateway.config.routes import compiled
-    from gateway.domain.errors import PathNotAllowed
+    from gateway.domain.errors import NotFound, PathNotAllowed
     from gateway.routing.explain import explain
     from gateway.routing.facts import Facts, Kind, public_path, route_of
+    from gateway.routing.spelling import hint, misspelled
 
-    config = read_config(path, {}).config
+    config = read_to_look(path).config
     public, deployment = public_path(asked.partition("?")[0].removeprefix(config.route_prefix))
     named = route_of(method.upper(), public)
     facts = Facts(
@@ -93,7 +94,12 @@ def route(
     )
     if facts.kind is not None and method.upper() != "POST":
         raise click.BadParameter("pictures are asked for by POST only.", param_hint="--method")
-    if named and not facts.caller.may_call(public):
+    if meant := misspelled(public):
+        click.echo(
+            f"     {NotFound.status} {NotFound.code}: nothing lives at {public}.{hint(meant, config.route_prefix)}"
+        )
+        sys.exit(1)
+    if named and not facts.caller.may_call(method.upper(), public):
         click.echo(f"     {PathNotAllowed.status} {PathNotAllowed.code}: the key is not for {public}")
         sys.exit(1)
     if images is None:
@@ -102,10 +108,10 @@ def route(
     if named not in rules.lists:
         click.echo(f"{public} is answered by the gateway itself" if named else f"nothing lives at {public}")
         return
-    told = explain(rules, replace(facts, images=images), chance)
-    for line in told.lines():
+    explained = explain(rules, replace(facts, images=images), chance)
+    for line in explained.lines():
         click.echo(line)
-    if told.decision.fault is not None:
+    if explained.decision.fault is not None:
         sys.exit(1)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import uvloop
 
 from gateway.app import Gateway
 from gateway.chain.connection import verify_runtime
+from gateway.chain.expiry import ends
 from gateway.chain.gate import raise_limit
+from gateway.chain.samples import known_to_everybody
 from gateway.cli import collector
-from gateway.cli.config import config_option, read_config
+from gateway.cli.config import EMULATOR_KEY, config_option, read_config
 from gateway.cli.reload import Reloader
 from gateway.config.load import resolve
 from gateway.config.schema import Config
@@ -29,8 +32,6 @@ from gateway.telemetry.writer import LineWriter
 log = structlog.get_logger("gateway")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# The emulator takes any well-formed key.
-EMULATOR_KEY = "emulator-takes-any-key"
 
 
 @click.command()
@@ -67,6 +68,10 @@ async def _run(path: Path | None, options: dict[str, str], lines: LineWriter) ->
         # A key that was replaced may still be on its way through a running job.
         known.update(config.secrets())
         logs.configure(known, stream=lines)
+        if found := ends(config.auth.keys, time.time()):
+            log.warning("keys end", expired=list(found.over), soon=list(found.soon))
+        if copied := known_to_everybody(config.auth.keys):
+            log.warning("keys of the sample, which everybody knows", keys=list(copied))
 
     # Before it is read: what is written meanwhile is a change.
     file = Watched(path) if path is not None else None
@@ -101,10 +106,12 @@ def _greet(gateway: Gateway) -> None:
         click.echo(
             "No platform is configured, so nothing can be edited: set BFL_API_KEY, or name a --config.", err=True
         )
-    key = "$FORWARD_KEY" if gateway.config.auth.keys else "none"
+    keys = bool(gateway.config.auth.keys)
+    bearer, api_key = ("$GATEWAY_KEY", 'os.environ["GATEWAY_KEY"]') if keys else ("none", '"none"')
+    export = "  export GATEWAY_KEY=…   # one of your clients' keys\n\n" if keys else ""
     base = f"{gateway.url}{gateway.config.route_prefix}/v1"
     python = (
-        f'import base64, openai; client = openai.OpenAI(base_url="{base}", api_key="{key}"); '
+        f'import base64, os, openai; client = openai.OpenAI(base_url="{base}", api_key={api_key}); '
         'edited = client.images.edit(model="flux-kontext-pro", image=open("picture.png", "rb"), '
         'prompt="make it blue"); '
         'open("edited.png", "wb").write(base64.b64decode(edited.data[0].b64_json))'
@@ -113,8 +120,9 @@ def _greet(gateway: Gateway) -> None:
   gateway       {base}
   metrics       {gateway.admin_url}/metrics
 
-  curl {base}/images/edits -H "Authorization: Bearer {key}" \\
-       -F image=@picture.png -F prompt="make it blue" | jq -r '.data[0].b64_json' | base64 -d > edited.png
+{export}  curl -sS --fail-with-body {base}/images/edits -H "Authorization: Bearer {bearer}" -o answer.json \\
+       -F image=@picture.png -F prompt="make it blue" \\
+    && jq -r '.data[0].b64_json' answer.json | base64 -d > edited.png || cat answer.json
 
   python -c '{python}'
 """)

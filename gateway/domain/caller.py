@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from gateway.domain.paths import told_by_model
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
@@ -32,8 +34,9 @@ class Caller:
     """
     `id` is a metric-safe name from the configuration, never the key.
 
-    `models` and `paths` are globs of what may be used; empty means everything. `weight` is the caller's share of busy
-    slots, relative to others'. `expires` is wall time in seconds.
+    `models` and `paths` are globs of what may be used. Without `models` it is every model; without `paths` every path
+    where no models are named, else those that `domain.paths` lists. `weight` is the caller's share of busy slots,
+    relative to others'. `expires` is wall time in seconds.
     """
 
     id: str
@@ -46,6 +49,8 @@ class Caller:
     def may_use(self, model: str) -> bool:
         return not self.models or any(fnmatchcase(model, glob) for glob in self.models)
 
-    def may_call(self, path: str) -> bool:
+    def may_call(self, method: str, path: str) -> bool:
         """`path` begins with `/v1/`, without the gateway's own prefix."""
-        return not self.paths or any(fnmatchcase(path, glob) for glob in self.paths)
+        if self.paths:
+            return any(fnmatchcase(path, glob) for glob in self.paths)
+        return not self.models or told_by_model(method, path)

@@ -101,10 +101,8 @@ class Answerer:
 
     @staticmethod
     def _note(told: Story, handle: JobHandle) -> None:
-        told.job, told.replayed = handle.job.record.id, handle.replayed
+        told.job, told.joined, told.replayed = handle.job.record.id, handle.joined, handle.replayed
         told.windows |= handle.windows
-        if handle.joined:
-            told.facts["joined"] = handle.joined
 
     async def _events(
         self,

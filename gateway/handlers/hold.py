@@ -37,6 +37,7 @@ MOST_PARTS = 256
 FIELD_BYTES = 1024
 LOOK_BYTES = 64 * 1024
 UNCLEAR = "Your key is for certain models, and it cannot be told which model this request is for."
+TOOL = "Your key is for certain models, and a tool of this request may use another one; name an allowed one in it."
 # What a key's limits are counted by.
 COUNTED = {"n", "size"}
 TYPES = ("multipart/form-data", "application/json")
@@ -45,7 +46,8 @@ TYPES = ("multipart/form-data", "application/json")
 @dataclass(slots=True)
 class Seen:
     """
-    What was seen of a body in passing: the beginnings of its text fields, and which pictures it has.
+    What was seen of a body in passing: the beginnings of its text fields, which pictures it has, and which models its
+    tools name, "" where that is left to the platform.
 
     `doubtful` are the names of fields that came more than once, or as a file: the first text counts here, and perhaps
     the last one elsewhere. `unclear` when nobody can tell which model the body names, if any. `fault` is why a form
@@ -56,6 +58,7 @@ class Seen:
     images: int = 0
     mask: bool = False
     pixels: int = 0
+    tools: tuple[str, ...] = ()
     doubtful: set[str] = field(default_factory=set)
     unclear: bool = False
     fault: InvalidMultipart | None = None
@@ -130,6 +133,8 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
         looker.close()
         if looker.seen.unclear and request[CALLER].models:
             raise ModelNotAllowed(UNCLEAR, param="model")
+        if not all(map(request[CALLER].may_use, looker.seen.tools)):
+            raise ModelNotAllowed(TOOL, param="tools")
         raw = await writer.finish(request.headers["Content-Type"], Pixels(0, 0))
     except BaseException:
         writer.discard()
@@ -155,7 +160,7 @@ class _Json:
         if self._facts.broken:
             self.seen = Seen(unclear=True)
         else:
-            self.seen = Seen(self._facts.fields, self._facts.images, self._facts.mask)
+            self.seen = Seen(self._facts.fields, self._facts.images, self._facts.mask, tools=self._facts.tools.models)
 
 
 class _Form:

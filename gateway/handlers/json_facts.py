@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.domain.errors import InvalidJson, TooLarge
+from gateway.handlers.json_tools import ToolModels
 from gateway.wire.scan import Bounds, Scanner
 from gateway.wire.scanned import Closed, Event, Kind, Opened, Path
 
@@ -26,6 +27,8 @@ class JsonFacts:
     Pushed with the body in pieces. `fields` are the top-level texts, numbers and booleans, as text of at most 1 KiB;
     `images` counts those of `images` and `image`, `mask` tells whether there is one.
 
+    `tools` are the models that tools name.
+
     `broken` is set as soon as the body is not one JSON object with unique names: then nothing else counts. So does a
     `Model`, which services written in Go take for `model`: https://pkg.go.dev/encoding/json#Unmarshal
     """
@@ -34,6 +37,7 @@ class JsonFacts:
         self.fields: dict[str, str] = {}
         self.images = 0
         self.mask = False
+        self.tools = ToolModels()
         self.broken = False
         self._scanner = Scanner(WIDE, everything)
         self._members = 0
@@ -45,6 +49,7 @@ class JsonFacts:
             return
         try:
             for event in self._scanner.feed(piece):
+                self.tools.push(event)
                 self._on(event)
         except (InvalidJson, TooLarge):
             self.broken = True

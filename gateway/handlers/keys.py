@@ -28,7 +28,8 @@ class Story:
     `attempts` are the targets so far, each failed one with its code, and each that cannot serve a field with that field
     as well; `notes` what became of a relayed request's fields.
     `windows` tells how the caller's limits stand that the request has touched. `fingerprint` is known once the request
-    was read; `again` is then true for a repetition of one that may have lost its answer.
+    was read; `again` is then true for a repetition of one that may have lost its answer. `joined` is why the request
+    got a job that was there, see `JobHandle`.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Story:
     model: str = "-"
     outcome: str = "ok"
     job: str | None = None
+    joined: str | None = None
     replayed: bool = False
     steps: dict[str, float] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)

@@ -35,7 +35,8 @@ from gateway.handlers.rewrite import rewritten
 from gateway.jobs.breaker import Breakers, Verdict
 from gateway.platforms.openai.rewrite import rewrite
 from gateway.routing.choose import choose
-from gateway.routing.facts import picture_path
+from gateway.routing.facts import PATHS
+from gateway.routing.spelling import hint, misspelled
 from gateway.stores.contract import Limits
 from gateway.stores.spool import Spool
 from gateway.telemetry.catalogue import Catalogue
@@ -71,9 +72,9 @@ class RelayHandler:
         ModelNotAllowed, UnsupportedMedia, what `hold` and what `Relay.forward` raises.
         """
         candidates, rules, facts = request[CANDIDATES], request[SNAPSHOT].rules, request[FACTS]
-        if (meant := picture_path(facts.path)) is not None:
+        if meant := ((facts.path,) if facts.path in PATHS.values() else misspelled(facts.path)):
             # What is said of pictures (routes, pins, numbers of them) holds on their own path only.
-            raise NotFound(f"Nothing lives at this path. Write it {self.prefix}{meant}.")
+            raise NotFound(f"Nothing lives at this path.{hint(meant, self.prefix)}")
         if not candidates:
             raise self._not_configured()
         first = candidates[0]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from urllib.parse import unquote
 
 from gateway.domain.caller import Caller
 from gateway.domain.errors import InvalidField
@@ -30,11 +29,6 @@ RELAYED = "relay"
 
 # Both ways in which Azure writes them: https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
 _AZURE = re.compile(r"/openai(?:/deployments/([^/]+)(?=/images/)|/v1)(/.*)")
-
-
-_SLASHES = re.compile(r"[/\\]+")
-# How often an escape may be escaped itself before nobody undoes it any more.
-ESCAPED = 3
 
 
 class Family(StrEnum):
@@ -109,17 +103,6 @@ def public_path(path: str) -> tuple[str, str | None]:
     if (azure := _AZURE.fullmatch(path)) is None:
         return path, None
     return f"/v1{azure[2]}", azure[1]
-
-
-def picture_path(path: str) -> str | None:
-    """
-    The path of `PATHS` that some server may take this one for, though it is spelled otherwise: with slashes doubled,
-    escaped or at its end, in other letters, with a parameter. None when there is none.
-    """
-    for _ in range(ESCAPED):
-        path = unquote(path)
-    plain = _SLASHES.sub("/", path.partition(";")[0]).strip().rstrip("/").lower()
-    return plain if plain in PATHS.values() else None
 
 
 def route_of(method: str, path: str) -> str:

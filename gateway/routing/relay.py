@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.domain.paths import NAMING_MODELS
 from gateway.domain.target import RelayTarget, Terms
 from gateway.routing.facts import Facts, Family, Kind
 from gateway.routing.offer import RelayOffer
@@ -77,6 +78,9 @@ class RelayOption:
             allowed = (name for name in offer.names.values() if offer.allows(facts.caller, name))
             if (sent := next(allowed, None)) is None:
                 return Skipped(offer.platform, "none of its models is allowed", forbidden=True)
+        if word is None and facts.caller.models and facts.path in NAMING_MODELS and sent is None:
+            # Left out, it may stand in something that was stored there.
+            return Skipped(offer.platform, "is not told which model is meant", forbidden=True)
         used = sent or word
         if used is not None and not offer.allows(facts.caller, used):
             return Skipped(offer.platform, f"{used[:64]} is not allowed", forbidden=True)

@@ -69,9 +69,16 @@ class Redactor:
 
 
 def configure(
-    secrets: Iterable[str], *, readable: bool | None = None, stream: TextIO | LineWriter = sys.stderr
+    secrets: Iterable[str],
+    *,
+    readable: bool | None = None,
+    stream: TextIO | LineWriter = sys.stderr,
+    level: int = logging.INFO,
 ) -> None:
-    """Set up structlog and the standard library's loggers. `readable` defaults to whether `stream` is a terminal."""
+    """
+    Set up structlog and the standard library's loggers. `readable` defaults to whether `stream` is a terminal; `level`
+    is the least that is written of the gateway's own.
+    """
     readable = stream.isatty() if readable is None else readable
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
@@ -86,7 +93,7 @@ def configure(
     )
     structlog.configure(
         processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", stream)),  # of which it uses write and flush
         cache_logger_on_first_use=False,
     )

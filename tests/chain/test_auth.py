@@ -90,7 +90,7 @@ async def test_the_hash_of_nothing_opens_nothing(start_gateway: StartGateway) ->
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/metrics", "/v1", "/v1/nothing", "/v1/images/edits", "/v1/../healthz", "//v1/models", "/admin", "/HEALTHZ"],
+    ["/metrics", "/v1", "/v1/nothing", "/v1/images/edits", "/v1/../healthz", "//v1/models", "/admin", "/HEALTHZ"],
 )
 async def test_without_a_key_nothing_tells_what_exists(start_gateway: StartGateway, path: str) -> None:
     """Unknown paths and known ones look alike to strangers, in every method."""
@@ -101,14 +101,30 @@ async def test_without_a_key_nothing_tells_what_exists(start_gateway: StartGatew
 
 
 async def test_only_the_table_is_open(start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:
-    """Every resource of the public side asks for a key unless it is listed, and the list is these three."""
+    """Every resource of the public side asks for a key unless it is listed, and the list is these four."""
     gateway = await start_gateway(auth={"keys": key_settings(KEY)})
-    assert sorted(OPEN) == ["healthz", "hooks", "results"]
+    assert sorted(OPEN) == ["healthz", "hooks", "results", "welcome"]
     for resource in gateway.public.router.resources():
         path = resource.canonical.replace("{ref}", "x").replace("{id}", "x").replace("{rest}", "x")
         path = re.sub(r"{[a-z]+}", "x", path)
         async with client.get(gateway.url + path) as answer:
             assert (answer.status != 401) == (resource.name in OPEN), path
+
+
+@pytest.mark.parametrize("prefix", ["", "/pictures"])
+async def test_a_browser_is_told_where_clients_go(
+    start_gateway: StartGateway, client: aiohttp.ClientSession, prefix: str
+) -> None:
+    """Plain words at the address that an operator opens first: no key, no riddle, nothing of the configuration."""
+    gateway = await start_gateway(auth={"keys": key_settings(KEY)}, route_prefix=prefix)
+    page = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    async with client.get(f"{gateway.url}{prefix}/", headers=page) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/plain")
+        assert f"base_url is this address with {prefix}/v1 behind it" in await answer.text()
+    async with client.head(f"{gateway.url}{prefix}/") as answer:
+        assert answer.status == 200
+    async with client.post(f"{gateway.url}{prefix}/") as answer:
+        assert answer.status == 401
 
 
 async def test_the_metrics_are_not_public(start_gateway: StartGateway, client: aiohttp.ClientSession) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -157,3 +158,77 @@ async def test_a_handlers_own_headers_stay(serve: Serve) -> None:
 
     headers: Any = (await exchange((await serve(handler)).url, GET)).headers
     assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("private", "mine")
+
+
+IDS = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        ([f"00-{IDS}"], f"00-{IDS}"),
+        ([f"01-{IDS}"], f"01-{IDS}"),
+        ([f"cc-{IDS}-what-the-future-brings"], f"cc-{IDS}"),
+        ([f"00-{IDS}-more"], None),
+        ([f"ff-{IDS}"], None),
+        ([f"00-{'0' * 32}-00f067aa0ba902b7-01"], None),
+        ([f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01"], None),
+        ([f"00-{IDS.upper()}"], None),
+        ([f"00-{IDS[:-1]}"], None),
+        ([f"00-{IDS}", f"00-{IDS}"], None),
+        (["x" * 4000], None),
+        ([""], None),
+        ([], None),
+    ],
+)
+async def test_the_clients_trace_is_in_the_log(serve: Serve, sent: list[str], logged: str | None) -> None:
+    """As it was sent, where it is one: https://www.w3.org/TR/trace-context. It is a name and changes nothing."""
+    with logbook() as book:
+        stage = await serve(ok)
+        heard = await exchange(stage.url, GET, *(f"traceparent: {value}" for value in sent))
+    assert heard.status == 200
+    assert book.request.get("traceparent") == logged
+    assert "traceparent" not in heard.headers
+
+
+@pytest.mark.parametrize(
+    ("joined", "replayed", "translation", "told"),
+    [
+        (None, False, None, None),
+        ("key", False, None, "request=joined(key)"),
+        ("orphan", False, "size=converted(3:2)", "size=converted(3:2), request=joined(orphan)"),
+        ("key", True, "size=converted(3:2)", "size=converted(3:2)"),
+    ],
+)
+async def test_joining_is_told(
+    serve: Serve, joined: str | None, replayed: bool, translation: str | None, told: str | None
+) -> None:
+    """Two requests under one key that run at the same time get one picture, and the second hears why."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        request[STORY].joined, request[STORY].replayed = joined, replayed
+        return web.json_response({}, headers={"x-gateway-translation": translation} if translation else {})
+
+    with logbook() as book:
+        stage = await serve(handler)
+        heard = await exchange(stage.url, GET)
+    assert heard.headers.get("x-gateway-translation") == told
+    assert heard.headers.get("Idempotent-Replayed") == ("true" if replayed else None)
+    assert book.request.get("joined") == joined
+
+
+async def test_one_key_for_three_at_once(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """As Vercel's AI SDK splits `n: 3`: one picture is made, and all but one of the answers say that they share it."""
+    gateway = await start_gateway(bfl)
+
+    async def edit() -> bool:
+        headers = {"Idempotency-Key": "the-same"}
+        async with client.post(f"{gateway.url}/v1/images/edits", data=edit_form(), headers=headers) as answer:
+            assert answer.status == 200
+            joined = "request=joined(key)" in answer.headers.get("x-gateway-translation", "")
+            return joined or answer.headers.get("Idempotent-Replayed") == "true"
+
+    assert sorted(await asyncio.gather(edit(), edit(), edit())) == [False, True, True]
+    assert bfl.counts.accepted == 1

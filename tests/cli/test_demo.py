@@ -20,8 +20,8 @@ def test_a_picture_and_its_times(tmp_path: Path) -> None:
     assert original.convert("RGB").getpixel((5, 5)) != edited.convert("RGB").getpixel((5, 5))
     steps = [line.split()[0] for line in result.stdout.splitlines() if line.endswith(" ms")]
     assert steps == ["admit", "read", "queue", "submit", "poll", "collect"]
-    assert "Traceback" not in result.stderr
-    assert "hello" not in result.stderr
+    # No log line lands in the middle of its progress.
+    assert result.stderr.strip() == ""
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

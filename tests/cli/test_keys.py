@@ -141,8 +141,36 @@ def test_a_key_is_checked(file: Path, sent: str, code: int, told: list[str]) -> 
     """Read from standard input; 0 when it opens, 1 when not, and the key itself is not repeated."""
     result = CliRunner().invoke(keys, ["check", "--config", str(file)], input=sent)
     assert result.exit_code == code
-    assert [" ".join(line.split()) for line in result.output.splitlines() if not line.startswith("Error")] == told
+    lines = [" ".join(line.split()) for line in result.output.splitlines() if not line.startswith("Error")]
+    assert [line for line in lines if not line.startswith("opens ")] == told
     assert not (sent.strip() and sent.strip() in result.output)
+
+
+@pytest.mark.parametrize(
+    ("entry", "relayed", "opens"),
+    [
+        ("", False, "pictures with every model"),
+        ("", True, "pictures with every model; of what is relayed everything: files, batches, stored responses, "
+                   "vector stores, fine-tuning"),
+        ("models: [flux-*, gpt-5]", False, "pictures with flux-*, gpt-5, the list of these models and its own jobs; "
+                                           "nothing else"),
+        ("models: [flux-*, gpt-5]", True, "pictures, chat, responses and embeddings with flux-*, gpt-5, the list of "
+                                          "these models and its own jobs; nothing else"),
+        ("paths: [/v1/images/*]", True, "/v1/images/* with every model"),
+        ("models: [gpt-5]\n      paths: [/v1/files*, /v1/responses]", True,
+         "/v1/files*, /v1/responses; where a request names a model: gpt-5"),
+    ],
+)  # fmt: skip
+def test_what_a_key_opens_is_told(tmp_path: Path, entry: str, relayed: bool, opens: str) -> None:
+    """A line that says it in words: above all whether somebody's whole account lies open."""
+    digest = hashlib.sha256(ALICE.encode()).hexdigest()
+    text = f"auth:\n  keys:\n    - id: alice\n      hash: sha256:{digest}\n      {entry}\n"
+    if relayed:
+        text += "platforms:\n  openai: {kind: openai, api_keys: [sk-one-of-openai]}\n"
+    (tmp_path / "gateway.yaml").write_text(text)
+    result = CliRunner().invoke(keys, ["check", "--config", str(tmp_path / "gateway.yaml")], input=ALICE)
+    assert result.exit_code == 0, result.output
+    assert f"opens    {opens}" in result.output.splitlines()
 
 
 def test_the_hash_of_nothing_is_nobodys(tmp_path: Path) -> None:

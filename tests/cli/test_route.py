@@ -15,7 +15,8 @@ FILE = """\
 route_prefix: /ai
 auth:
   keys:
-    - {id: alice, hash: "sha256:%s", models: [flux-kontext-pro], paths: [/v1/images/*]}
+    - {id: alice, hash: "sha256:ALICE", models: [flux-kontext-pro], paths: [/v1/images/*]}
+    - {id: carol, hash: "sha256:CAROL", models: [flux-kontext-pro, gpt-5]}
 platforms:
   bfl: {kind: bfl, api_key: a-key-of-bfl, models: [flux-kontext-pro, flux-kontext-max]}
   openai: {kind: openai, api_keys: [a-key-of-openai]}
@@ -29,8 +30,8 @@ routes:
       match: {header: {X-Team: art}, pixels: "<=24MP", mask: false}
       to:
         - {platform: bfl, weight: 9, pins: {n: "1"}, defaults: {seed: "7"}}
-        - {platform: openai, model: gpt-image-1, weight: 1}
-""" % ("0" * 64)
+        - {platform: openai, model: gpt-image-2, weight: 1}
+""".replace("ALICE", "0" * 64).replace("CAROL", "1" * 64)
 
 Ask = Callable[..., Result]
 
@@ -55,18 +56,18 @@ def test_the_first_rule_wins(ask: Ask) -> None:
 
 def test_why_earlier_rules_do_not(ask: Ask) -> None:
     """Every condition that does not hold; then the targets in order with their terms, and how they are drawn."""
-    told = ask("--header", "X-Team: art", "--pixels", "6000x4000", "--model", "gpt-image-1")
+    told = ask("--header", "X-Team: art", "--pixels", "6000x4000", "--model", "gpt-image-2")
     assert told.output.splitlines() == [
         "no   many: images is 1, not >1",
         "yes  mixed",
         "  1. bfl/flux-kontext-pro; defaults seed=7; pins n=1; mask refuse; oversize refuse; convert refuse; "
         "size_policy model",
-        "  2. openai with model gpt-image-1",
-        "     the first is drawn: bfl/flux-kontext-pro 90%, openai with model gpt-image-1 10%",
+        "  2. openai with model gpt-image-2",
+        "     the first is drawn: bfl/flux-kontext-pro 90%, openai with model gpt-image-2 10%",
         "body is read: rule many asks for images",
     ]
     drawn = ask("--header", "X-Team:art", "--chance", "0.95").output.splitlines()
-    assert drawn[2] == "  1. openai with model gpt-image-1"
+    assert drawn[2] == "  1. openai with model gpt-image-2"
 
 
 def test_nothing_matches(ask: Ask) -> None:
@@ -92,7 +93,31 @@ def test_a_caller(ask: Ask) -> None:
     told = ask("--caller", "alice", "--path", "/v1/files")
     assert (told.exit_code, told.output) == (1, "     403 path_not_allowed: the key is not for /v1/files\n")
     unknown = ask("--caller", "bob")
-    assert (unknown.exit_code, "no key is called 'bob'; there are: alice." in unknown.output) == (2, True)
+    assert (unknown.exit_code, "no key is called 'bob'; there are: alice, carol." in unknown.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--path", "/v1/files", "--method", "GET"], "403 path_not_allowed"),
+        (["--path", "/v1/chat/completions", "--method", "GET"], "403 path_not_allowed"),
+        (["--path", "/v1/chat/completions"], "403 model_not_allowed"),
+        (["--path", "/v1/chat/completions", "--model", "o9"], "403 model_not_allowed"),
+        (["--path", "/v1/chat/completions", "--model", "gpt-5"], "body is read: the key allows certain models"),
+    ],
+)
+def test_a_caller_with_models(ask: Ask, arguments: list[str], told: str) -> None:
+    """As the gateway would answer: what tells its model is open, and nothing else."""
+    result = ask("--caller", "carol", *arguments)
+    assert (result.exit_code, told in result.output) == (int("403" in told), True), result.output
+
+
+@pytest.mark.parametrize("path", ["/ai/v1/v1/images/edits", "/v1/images/edit", "/images/edits"])
+def test_a_misspelled_path(ask: Ask, path: str) -> None:
+    """What is served nowhere is told the path that was meant."""
+    told = ask("--path", path)
+    assert told.exit_code == 1
+    assert "404 not_found" in told.output and "Did you mean /ai/v1/images/edits?" in told.output
 
 
 @pytest.mark.parametrize(

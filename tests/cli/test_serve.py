@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,9 +19,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.chain.samples import SAMPLES
 from gateway.emulator import Emulator, EmulatorSettings
 from tests.fakes.forms import edit_form
-from tests.fakes.program import HURRIED, greeting, run, running
+from tests.fakes.installed import installed
+from tests.fakes.pictures import picture
+from tests.fakes.program import HURRIED, environment, greeting, run, running
 
 BFL_KEY = "00000000-0000-4000-8000-000000000000"
 FREE: dict[str, Any] = {"GATEWAY_PORT": "0", "GATEWAY_ADMIN_PORT": "0"}
@@ -118,6 +123,41 @@ async def test_with_the_emulator(tmp_path: Path) -> None:
         assert await asyncio.to_thread(process.wait, 10) == 0
 
 
+@pytest.mark.parametrize("keys", ["", "gw-mine-0123456789 gw-yours-0123456789"])
+def test_what_it_prints_can_be_pasted(tmp_path: Path, keys: str) -> None:
+    """Both commands edit a picture, in a shell as they are, with one of the clients' keys or without any."""
+    shell, curl, jq = installed("bash"), installed("curl"), installed("jq")
+    assert curl and jq
+    (tmp_path / "picture.png").write_bytes(picture(64, 48))
+    arguments = ("serve", "--emulator", "--port", "0")
+    variables: dict[str, Any] = {"GATEWAY_ADMIN_PORT": "0"} | ({"FORWARD_KEY": keys} if keys else {})
+    with running(tmp_path, *arguments, **variables) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.strip().startswith("python -c"):
+                break
+        text = "".join(lines)
+        assert ("export GATEWAY_KEY" in text) == bool(keys)
+        start = text.index("  curl ")
+        for command in (text[start : text.index("  python -c")], text[text.index("  python -c") :]):
+            (tmp_path / "edited.png").unlink(missing_ok=True)
+            done = subprocess.run(
+                [shell, "-euc", command.replace("python -c", f"{sys.executable} -c")],
+                cwd=tmp_path,
+                env=environment(tmp_path, GATEWAY_KEY=keys.partition(" ")[0], no_proxy="*"),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (done.returncode, done.stdout) == (0, ""), done.stderr
+            assert (tmp_path / "edited.png").read_bytes().startswith(b"\x89PNG")
+        process.terminate()
+        assert process.wait(10) == 0
+
+
 @pytest.mark.parametrize("which", ["GATEWAY_PORT", "GATEWAY_ADMIN_PORT"])
 def test_a_taken_port_is_told(tmp_path: Path, which: str) -> None:
     """One line with the address, exit code 1, and whatever had been opened is closed."""
@@ -167,6 +207,24 @@ def test_without_any_platform_it_says_so(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=10)
     assert process.returncode == 0
     assert "BFL_API_KEY" in err
+
+
+def test_keys_to_worry_about_are_in_the_log(tmp_path: Path) -> None:
+    """Each time that a configuration counts, so that nobody learns of it from clients."""
+    keys = [
+        f"    - {{id: guest, hash: 'sha256:{1:064x}', expires: 2001-01-31}}",
+        f"    - {{id: b, hash: 'sha256:{hashlib.sha256(SAMPLES[0].encode()).hexdigest()}'}}",
+    ]
+    (tmp_path / "gateway.yaml").write_text("\n".join(["auth:", "  keys:", *keys, ""]))
+    with running(tmp_path, "serve", "--config", "gateway.yaml", **FREE) as process:
+        greeting(process)
+        process.terminate()
+        _, err = process.communicate(timeout=10)
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    (told,) = [line for line in lines if line["event"] == "keys end"]
+    (copied,) = [line for line in lines if line["event"].startswith("keys of the sample")]
+    assert copied["keys"] == ["b"]
+    assert (told["level"], told["expired"], told["soon"]) == ("warning", ["guest (2001-01-31)"], [])
 
 
 def test_an_unfit_runtime_is_told(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def test_every_variable_reaches_its_key() -> None:
             "BFL_MAX_ACTIVE_TASKS": "6",
             "OPENAI_API_KEY": "k-1  k-2",
             "OPENAI_BASE_URL": "http://127.0.0.1:9200/v1",
-            "OPENAI_IMAGE_MODEL": "gpt-image-1.5",
-            "OPENAI_IMAGE_MODEL_FALLBACK": "gpt-image-1-mini",
+            "OPENAI_IMAGE_MODEL": "gpt-image-2.6-sunburst",
+            "OPENAI_IMAGE_MODEL_FALLBACK": "gpt-image-2.6-flare",
             "IMAGE_EDIT_PLATFORM": "flux1_kontext,openai",
             "IMAGE_GEN_PLATFORM": "dalle3 , flux1_1,",
             "GATEWAY_MEMORY_BUDGET": "64MiB",
@@ -68,7 +68,7 @@ def test_every_variable_reaches_its_key() -> None:
     assert (bfl.api_key.reveal(), bfl.base_url, bfl.max_active_tasks) == ("k-bfl", "http://127.0.0.1:9100", 6)
     assert [key.reveal() for key in openai.api_keys] == ["k-1", "k-2"]
     assert openai.base_url == "http://127.0.0.1:9200/v1"
-    assert (openai.image_model, openai.image_model_fallback) == ("gpt-image-1.5", "gpt-image-1-mini")
+    assert (openai.image_model, openai.image_model_fallback) == ("gpt-image-2.6-sunburst", "gpt-image-2.6-flare")
     assert config.routes.edits == ("bfl/flux-kontext-pro", "openai")
     assert config.routes.generations == ("openai", "bfl/flux-pro-1.1")
     assert (config.memory.budget, config.state_dir) == (64 * 2**20, Path("/var/lib/gateway"))

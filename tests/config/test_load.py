@@ -21,7 +21,7 @@ platforms:
     kind: bfl
     api_key: "${BFL_KEY}"
     answer_within: 5m
-    models: {gpt-image-1.5: flux-kontext-pro}
+    models: {gpt-image-2.6-sunburst: flux-kontext-pro}
 routes:
   edits: [bfl]
 memory: {budget: 1.5GiB}
@@ -37,7 +37,7 @@ def test_a_valid_file_becomes_the_model(tmp_path: Path) -> None:
     assert bfl.kind == "bfl"
     assert bfl.api_key.reveal() == "k-1"
     assert bfl.answer_within == 300.0
-    assert bfl.models == {"gpt-image-1.5": "flux-kontext-pro"}
+    assert bfl.models == {"gpt-image-2.6-sunburst": "flux-kontext-pro"}
     assert (config.listen.host, config.listen.port) == ("0.0.0.0", 9000)
     assert config.memory.budget == 1610612736
 

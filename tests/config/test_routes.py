@@ -14,7 +14,7 @@ BASE = """\
 platforms:
   bfl: {kind: bfl, api_key: a-key-of-bfl, models: [flux-kontext-pro, flux-kontext-max]}
   fill: {kind: bfl, api_key: a-key-of-bfl, models: [flux-pro-1.0-fill], default_model: flux-pro-1.0-fill, aliases: {}}
-  openai: {kind: openai, api_keys: [a-key-of-openai], aliases: {pictures: gpt-image-1}}
+  openai: {kind: openai, api_keys: [a-key-of-openai], aliases: {pictures: gpt-image-2}}
 routes:
 """
 

@@ -21,6 +21,7 @@ from tests.e2e import environments
 from tests.e2e.client import Client
 from tests.e2e.curl import Curl, curling
 from tests.e2e.driver import AI_SDK, SDKS, Driver, Library
+from tests.fakes.installed import required
 from tests.fakes.pictures import picture
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def start_driver() -> Iterator[Callable[[str], Driver]]:
             try:
                 running[process] = Driver(process)
             except environments.Missing as why:
-                if environments.required():
+                if required():
                     pytest.fail(f"{process} is required with CI=true: {why}")
                 missing[process] = f"{process}: {why}"
                 pytest.skip(missing[process])

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.e2e import environments
 from tests.e2e.stand import KEY
+from tests.fakes.installed import installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +36,9 @@ class Reply:
 Curl = Callable[..., Awaitable[Reply]]
 
 
-def needed(name: str) -> str:
-    """A program of the machine; without it a test is skipped, in CI it fails."""
-    command = shutil.which(name)
-    if command is None:
-        if environments.required():
-            pytest.fail(f"{name} is required with CI=true")
-        pytest.skip(f"{name} is not installed")
-    return command
-
-
 def curling(plain: str, directory: Path) -> Curl:
     """`await curl("-F", "image=@…", path=…, key=…, at=…)`; edits with the stand's key when nothing else is said."""
-    command = needed("curl")
+    command = installed("curl")
 
     async def run(*arguments: str, path: str = "/v1/images/edits", key: str | None = KEY, at: str = plain) -> Reply:
         heads, body = directory / "heads", directory / "body"

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.fakes.installed import PROGRAMS, required, which
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ENVIRONMENTS = HERE / ".envs"
+OPENAI_1 = ENVIRONMENTS / "openai-1"
 OPENAI_1_LOCK = ROOT / "config" / "locks" / "openai-1.txt"
 NODE = HERE / "node"
 
@@ -25,48 +26,54 @@ class Missing(Exception):
     """An environment cannot be had; the text says why and what makes it."""
 
 
-def required() -> bool:
-    """In continuous integration nothing is left out in silence."""
-    return os.environ.get("CI", "").lower() in ("1", "true", "yes")
-
-
 def openai_1() -> Path:
     """The Python of an environment with openai 1, made when it is not there yet. Raises: Missing."""
-    where = ENVIRONMENTS / "openai-1"
-    python = where / "bin" / "python"
-    stamp = _digest(OPENAI_1_LOCK.read_bytes(), sys.version.encode())
+    python = OPENAI_1 / "bin" / "python"
     ENVIRONMENTS.mkdir(exist_ok=True)
     with (ENVIRONMENTS / "openai-1.lock").open("w") as lock:
         # Tests run in several processes; one of them makes it.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_current(where, stamp):
-            _run([sys.executable, "-m", "venv", "--clear", str(where)], ROOT)
+        if not _has_openai_1():
+            _run([sys.executable, "-m", "venv", "--clear", str(OPENAI_1)], ROOT)
             pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
             _run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(OPENAI_1_LOCK)], ROOT)
-            (where / ".stamp").write_text(stamp)
+            (OPENAI_1 / ".stamp").write_text(_openai_1_stamp())
     return python
 
 
 def node() -> str:
     """The `node` command, when the packages of the lock are installed. Raises: Missing."""
-    command = shutil.which("node")
+    command = which("node")
     if command is None:
         raise Missing("node is not installed")
-    if not _is_current(NODE / "node_modules", _digest((NODE / "package-lock.json").read_bytes())):
-        raise Missing("Node's packages are not installed or not current; `make e2e` installs them")
+    if not _has_node():
+        raise Missing("Node's packages are not installed or not current; `make test` installs them")
     return command
 
 
 def install_node() -> None:
     """Raises: Missing."""
-    npm = shutil.which("npm")
+    npm = which("npm")
     if npm is None:
         raise Missing("npm is not installed")
-    try:
-        node()
-    except Missing:
-        _run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], NODE)
-        (NODE / "node_modules" / ".stamp").write_text(_digest((NODE / "package-lock.json").read_bytes()))
+    _run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], NODE)
+    (NODE / "node_modules" / ".stamp").write_text(_node_stamp())
+
+
+def _has_openai_1() -> bool:
+    return _is_current(OPENAI_1, _openai_1_stamp())
+
+
+def _openai_1_stamp() -> str:
+    return _digest(OPENAI_1_LOCK.read_bytes(), sys.version.encode())
+
+
+def _has_node() -> bool:
+    return _is_current(NODE / "node_modules", _node_stamp())
+
+
+def _node_stamp() -> str:
+    return _digest((NODE / "package-lock.json").read_bytes())
 
 
 def _is_current(where: Path, stamp: str) -> bool:
@@ -85,13 +92,22 @@ def _run(command: list[str], directory: Path) -> None:
 
 
 def main() -> int:
+    """A line for each: what is being made, and what cannot be. Exit code 1 with CI=true when something is missing."""
     failed = 0
-    for name, make in (("openai 1 (Python)", openai_1), ("Node's packages", install_node)):
+    for name, current, make in (
+        ("openai 1 for Python", _has_openai_1, openai_1),
+        ("openai and ai for Node", _has_node, install_node),
+    ):
         try:
-            make()
-            print(f"  {name}: ready")
+            if not current():
+                print(f"Making the environment of {name} (once) ...", flush=True)
+                make()
         except Missing as why:
-            print(f"  {name}: {why}", file=sys.stderr)
+            print(f"{name}: {why}; its tests are left out", file=sys.stderr)
+            failed += 1
+    for program, package in PROGRAMS.items():
+        if which(program) is None:
+            print(f"{program}: not installed, its tests are left out (Debian: {package})", file=sys.stderr)
             failed += 1
     return 1 if failed and required() else 0
 

@@ -39,7 +39,7 @@ VENDOR_SPEED, CLOCK_SPEED = 100.0, 20.0
 # Real seconds that a picture of the slow model takes: longer than a client that is made impatient waits.
 SLOW_MODEL, SLOW_S = "flux-kontext-max", 1.0
 
-MODELS: dict[str, Any] = {"models": ["gpt-image-1", "gpt-image-1-mini"]}
+MODELS: dict[str, Any] = {"models": ["gpt-image-2", "gpt-image-2.6-flare"]}
 # What is signed in the stand, in `X-Request-Signature`.
 SIGNING_SECRET = "a-secret-that-clients-share"
 BOTH: dict[str, Any] = {"edits": ["bfl", "openai"], "generations": ["bfl", "openai"]}
@@ -51,9 +51,9 @@ FAMILY: dict[str, Any] = {
     "rules": [
         {"name": name, "match": {"header": {"X-Rule": name}}, "to": to}
         for name, to in (
-            ("to-relay", ["bfl", "openai/gpt-image-1"]),
-            ("to-job", ["openai/gpt-image-1", "bfl"]),
-            ("mini", [{"platform": "openai", "model": "gpt-image-1-mini", "overrides": {"quality": "low"}}]),
+            ("to-relay", ["bfl", "openai/gpt-image-2"]),
+            ("to-job", ["openai/gpt-image-2", "bfl"]),
+            ("mini", [{"platform": "openai", "model": "gpt-image-2.6-flare", "overrides": {"quality": "low"}}]),
         )
     ],
 }
@@ -61,6 +61,7 @@ FAMILY: dict[str, Any] = {
 # `hasty` promises an answer in half a real second, `narrow` takes one job at a time and lets nobody wait.
 GATEWAYS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "keyless": {"auth": {}},
     "hasty": {"jobs": {"answer_within": 0.5 * CLOCK_SPEED}},
     "narrow": {"jobs": {"queue_limit": 0}, "platform": {"max_active_tasks": 1}},
     "family": {"routes": FAMILY},

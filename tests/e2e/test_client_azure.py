@@ -72,12 +72,12 @@ async def test_a_deployment_behind_a_relay(
     sdk: Client, prompt: str, stand: dict[str, str], session: aiohttp.ClientSession
 ) -> None:
     """A relay gets OpenAI's path, without Azure's date, and the deployment as the model."""
-    told = {"azure_deployment": "gpt-image-1-mini"}
-    answer = await sdk.generate(prompt, model="gpt-image-1", at=stand["family"], client=AZURE | told)
+    told = {"azure_deployment": "gpt-image-2.6-flare"}
+    answer = await sdk.generate(prompt, model="gpt-image-2", at=stand["family"], client=AZURE | told)
     assert shown(answer["pictures"][0]).size == (16, 8)
     (seen,) = await relayed(session, stand, prompt)
     assert seen["target"] == "/v1/images/generations"
-    assert json.loads(seen["body"])["model"] == "gpt-image-1-mini"
+    assert json.loads(seen["body"])["model"] == "gpt-image-2.6-flare"
     assert "api-key" not in seen["headers"]
 
 

@@ -69,7 +69,7 @@ async def test_an_url_instead_of_bytes(
 
 async def test_output_format_and_model(sdk: Client, prompt: str, truth: Truth) -> None:
     """The picture comes in the format that was asked for, and OpenAI's own model names mean the default model."""
-    answer = await sdk.edit(prompt, output_format="webp", model="gpt-image-1")
+    answer = await sdk.edit(prompt, output_format="webp", model="gpt-image-2")
     assert answer["output_format"] == "webp"
     assert shown(answer["pictures"][0]).format == "WEBP"
     assert (await truth.tasks(prompt))[0]["model"] == "flux-kontext-pro"

@@ -22,9 +22,9 @@ async def test_from_a_job_to_a_relay(
     )
     assert [shown(item).size for item in answer["events" if stream else "pictures"]] == [(16, 8)]
     if not stream:
-        tried = "bfl/flux-kontext-pro platform_out_of_credits, openai/gpt-image-1"
+        tried = "bfl/flux-kontext-pro platform_out_of_credits, openai/gpt-image-2"
         assert answer["heads"]["x-gateway-attempts"] == tried
-        assert answer["heads"]["x-gateway-platform"] == "openai/gpt-image-1"
+        assert answer["heads"]["x-gateway-platform"] == "openai/gpt-image-2"
     assert len(await relayed(session, stand, prompt)) == 1
     assert await truth.accepted(prompt) == 0
 
@@ -36,7 +36,7 @@ async def test_from_a_relay_to_a_job(
     prompt += "[[relay:429]]"
     answer = await sdk.edit(prompt, at=stand["family"], headers=TO_JOB, raw=True)
     assert shown(answer["pictures"][0]).size == (1248, 832)
-    assert answer["heads"]["x-gateway-attempts"] == "openai/gpt-image-1 platform_busy, bfl/flux-kontext-pro"
+    assert answer["heads"]["x-gateway-attempts"] == "openai/gpt-image-2 platform_busy, bfl/flux-kontext-pro"
     assert len(await relayed(session, stand, prompt)) == 1
     assert await truth.accepted(prompt) == 1
 

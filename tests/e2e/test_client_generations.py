@@ -31,7 +31,7 @@ async def test_a_picture_from_text(sdk: Client, prompt: str, truth: Truth) -> No
 SIZES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[int, int]]] = {
     "its own": ({"model": "flux-pro-1.1", "size": "1024x768"}, {"width": 1024, "height": 768}, (1024, 768)),
     "its ratio": ({"model": "flux-kontext-max", "size": "1024x1536"}, {"aspect_ratio": "2:3"}, (832, 1248)),
-    "an openai name": ({"model": "gpt-image-1", "size": "1024x1024"}, {"width": 1024, "height": 1024}, (1024, 1024)),
+    "an openai name": ({"model": "gpt-image-2", "size": "1024x1024"}, {"width": 1024, "height": 1024}, (1024, 1024)),
     "flux 2": ({"model": "flux-2-klein-4b", "size": "512x768"}, {"width": 512, "height": 768}, (512, 768)),
 }
 
@@ -89,7 +89,7 @@ async def test_through_a_relay(
     sdk: Client, prompt: str, stand: dict[str, str], session: aiohttp.ClientSession, truth: Truth
 ) -> None:
     """A model of OpenAI's goes there as it was written, with the operator's key, and the answer comes back."""
-    params: dict[str, Any] = {"model": "gpt-image-1", "n": 2, "size": "1024x1024", "quality": "high"}
+    params: dict[str, Any] = {"model": "gpt-image-2", "n": 2, "size": "1024x1024", "quality": "high"}
     answer = await sdk.generate(prompt, at=stand["family"], raw=True, **params)
     assert [shown(item).size for item in answer["pictures"]] == [(16, 8)] * 2
     assert answer["heads"]["x-gateway-platform"].startswith("openai")
@@ -105,7 +105,7 @@ async def test_a_stream_through_a_relay(
     sdk: Client, prompt: str, stand: dict[str, str], session: aiohttp.ClientSession
 ) -> None:
     """A relay that has partial pictures sends them."""
-    asked: dict[str, Any] = {"model": "gpt-image-1", "stream": True, "partial_images": 2}
+    asked: dict[str, Any] = {"model": "gpt-image-2", "stream": True, "partial_images": 2}
     answer = await sdk.generate(prompt, at=stand["family"], **asked)
     kinds = ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
     assert [event["type"] for event in answer["events"]] == kinds
@@ -120,6 +120,6 @@ async def test_the_ai_sdk_generates(
     answer = await ai_sdk.generate(prompt, model="flux-pro-1.1", n=2, size="768x512", extra={"seed": 7})
     assert [shown(item).size for item in answer["pictures"]] == [(768, 512)] * 2
     assert sorted(task["seed"] for task in await truth.tasks(prompt)) == [7, 8]
-    answer = await ai_sdk.generate(prompt + " relayed", at=stand["family"], model="gpt-image-1")
+    answer = await ai_sdk.generate(prompt + " relayed", at=stand["family"], model="gpt-image-2")
     assert [shown(item).size for item in answer["pictures"]] == [(16, 8)]
     assert len(await relayed(session, stand, prompt + " relayed")) == 1

@@ -40,7 +40,7 @@ async def test_models_of_a_key(sdk: Client, prompt: str, stand: dict[str, str], 
     """A model that the key does not allow is 403 wherever it lives, the list shows what it allows."""
     mine: dict[str, Any] = {"at": stand["keys"], "key": key(sdk, "kontext")}
     assert set(await sdk.models(**mine)) == KONTEXT
-    for model in ("flux-2-pro", "flux-pro-1.0-fill", "gpt-image-1"):
+    for model in ("flux-2-pro", "flux-pro-1.0-fill", "gpt-image-2"):
         error = (await sdk.edit(prompt, model=model, **mine))["error"]
         assert (error["class"], error["status"]) == ("PermissionDeniedError", 403)
         assert (error["code"], error["param"]) == ("model_not_allowed", "model")
@@ -64,7 +64,7 @@ async def test_a_mask_needs_a_model_too(
 async def test_paths_of_a_key(sdk: Client, prompt: str, stand: dict[str, str], truth: Truth) -> None:
     """A key for the list of models lists all of them, the relay's too, and edits nothing."""
     mine: dict[str, Any] = {"at": stand["keys"], "key": key(sdk, "listing")}
-    assert {"flux-kontext-pro", "gpt-image-1", "gpt-5"} <= set(await sdk.models(**mine))
+    assert {"flux-kontext-pro", "gpt-image-2", "gpt-5"} <= set(await sdk.models(**mine))
     assert (await sdk.model("flux-2-pro", **mine))["models"] == ["flux-2-pro"]
     error = (await sdk.edit(prompt, **mine))["error"]
     assert (error["class"], error["status"], error["code"]) == ("PermissionDeniedError", 403, "path_not_allowed")

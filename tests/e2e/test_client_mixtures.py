@@ -26,13 +26,13 @@ async def test_a_mask_goes_on_as_it_came(
     """What was made of picture and mask for FLUX is FLUX's: the relay gets the client's own files."""
     prompt += "[[fault:submit_402]]"
     answer = await sdk.edit(prompt, mask=mask, at=stand["family"], headers=TO_RELAY, raw=True)
-    tried = "bfl/flux-pro-1.0-fill platform_out_of_credits, openai/gpt-image-1"
+    tried = "bfl/flux-pro-1.0-fill platform_out_of_credits, openai/gpt-image-2"
     assert answer["heads"]["x-gateway-attempts"] == tried
     (seen,) = await relayed(session, stand, prompt)
     sent = {head["content-disposition"].split('"')[1]: text for head, text in parts(*form(seen))}
     assert sent["image"] == Path(sdk.files[0]).read_bytes()
     assert sent["mask"] == Path(mask).read_bytes()
-    assert sent["model"] == b"gpt-image-1"
+    assert sent["model"] == b"gpt-image-2"
 
 
 async def test_json_goes_on_as_it_came(
@@ -47,7 +47,7 @@ async def test_json_goes_on_as_it_came(
         answer = await sdk.post("/images/edits", body, at=stand["family"], client=client)
         assert len(answer["answer"]["data"]) == 2
         (seen,) = await relayed(session, stand, words)
-        assert json.loads(seen["body"]) == body | {"model": "gpt-image-1"}
+        assert json.loads(seen["body"]) == body | {"model": "gpt-image-2"}
     assert await truth.accepted(prompt + "[[relay:429]]") == 2
     assert (await truth.tasks(prompt + "[[relay:429]]"))[0]["fields"]["input_image"] == sha256(sdk.files[0])
 
@@ -75,7 +75,7 @@ async def test_a_deployment_falls_back(
     assert shown(answer["pictures"][0]).size == (16, 8)
     (seen,) = await relayed(session, stand, prompt)
     assert seen["target"] == "/v1/images/edits"
-    assert fields(*form(seen))["model"] == "gpt-image-1"
+    assert fields(*form(seen))["model"] == "gpt-image-2"
 
 
 async def test_a_deployment_that_the_key_does_not_allow(

@@ -30,7 +30,7 @@ async def test_a_changed_form_keeps_every_part(
         answer = await sdk.edit(prompt, how=how, pictures=3, at=at, headers=rule, **asked)
         assert shown(answer["pictures"][0]).size == (16, 8)
     wanted, seen = await relayed(session, stand, prompt)
-    changes = {"model": b"gpt-image-1-mini", "size": b"1536x1024", "quality": b"low"}
+    changes = {"model": b"gpt-image-2.6-flare", "size": b"1008x704", "quality": b"low"}
     changed = [(head, changes.get(head["content-disposition"].split('"')[1], text)) for head, text in form(wanted)]
     assert form(seen) == changed
     assert {name for name, _ in changes.items()} < set(fields(wanted["headers"]["content-type"], wanted["body"]))
@@ -40,13 +40,13 @@ async def test_a_changed_document_keeps_every_member(
     sdk: Client, prompt: str, stand: dict[str, str], session: aiohttp.ClientSession
 ) -> None:
     """The same for JSON; the answer says what was changed, and who served it."""
-    asked: dict[str, Any] = {"model": "gpt-image-1", "n": 2, "background": "opaque", "size": "1536x1024"}
+    asked: dict[str, Any] = {"model": "gpt-image-2", "n": 2, "background": "opaque", "size": "1536x1024"}
     answer = await sdk.generate(prompt, at=stand["family"], headers={"X-Rule": "mini"}, raw=True, **asked)
     assert len(answer["pictures"]) == 2
-    assert answer["heads"]["x-gateway-platform"] == "openai/gpt-image-1-mini"
+    assert answer["heads"]["x-gateway-platform"] == "openai/gpt-image-2.6-flare"
     assert "model" in answer["heads"]["x-gateway-translation"]
     (seen,) = await relayed(session, stand, prompt)
-    changed = {"model": "gpt-image-1-mini", "quality": "low"}
+    changed = {"model": "gpt-image-2.6-flare", "quality": "low"}
     assert json.loads(seen["body"]) == {"prompt": prompt, **asked, **changed}
 
 
@@ -54,10 +54,10 @@ async def test_x_image_model(
     sdk: Client, prompt: str, stand: dict[str, str], session: aiohttp.ClientSession, truth: Truth
 ) -> None:
     """`X-ImageModel`, set once for a client, puts a family of platforms first: both serve a FLUX model's request."""
-    for family, platform in (("openai", "openai/gpt-image-1"), ("flux", "bfl/flux-kontext-pro")):
+    for family, platform in (("openai", "openai/gpt-image-2"), ("flux", "bfl/flux-kontext-pro")):
         heads = {"default_headers": {"X-ImageModel": family}}
         words = f"{prompt} {family}"
-        answer = await sdk.edit(words, at=stand["family"], client=heads, raw=True, model="gpt-image-1")
+        answer = await sdk.edit(words, at=stand["family"], client=heads, raw=True, model="gpt-image-2")
         assert answer["heads"]["x-gateway-platform"] == platform
         assert len(await relayed(session, stand, words)) == (family == "openai")
         assert await truth.accepted(words) == (family == "flux")
@@ -83,7 +83,7 @@ async def test_curl_streams_through_a_relay(
     curl: Curl, prompt: str, files: list[str], stand: dict[str, str], session: aiohttp.ClientSession
 ) -> None:
     """An edit's partial pictures come as events, of OpenAI's own writing."""
-    told = ["-F", f"image[]=@{files[0]}", "-F", f"prompt={prompt}", "-F", "model=gpt-image-1", "-F", "stream=true"]
+    told = ["-F", f"image[]=@{files[0]}", "-F", f"prompt={prompt}", "-F", "model=gpt-image-2", "-F", "stream=true"]
     reply = await curl(*told, "-F", "partial_images=1", at=stand["family"])
     assert reply.headers["content-type"] == "text/event-stream"
     kinds = [line for line in reply.body.decode().splitlines() if line.startswith("event: ")]
@@ -96,7 +96,7 @@ async def test_a_refusal_of_the_relay(
 ) -> None:
     """OpenAI's own error reaches the user as it was written, after one attempt."""
     prompt += "[[relay:400]]"
-    error = (await sdk.generate(prompt, at=stand["family"], model="gpt-image-1"))["error"]
+    error = (await sdk.generate(prompt, at=stand["family"], model="gpt-image-2"))["error"]
     assert (error["class"], error["code"]) == ("BadRequestError", "moderation_blocked")
     assert error["text"].find("rejected by the safety system") >= 0
     assert len(await relayed(session, stand, prompt)) == 1

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import ROOT, Truth, shown
-from tests.e2e.curl import Curl, needed
+from tests.e2e.curl import Curl
 from tests.e2e.stand import KEY, SIGNING_SECRET
 from tests.e2e.test_client_edits import sha256
+from tests.fakes.installed import installed
 from tests.fakes.signer import body_mac, stamped_mac
 
 GENERATIONS = "/v1/images/generations"
@@ -36,9 +37,9 @@ def commands() -> tuple[str, str, str]:
 @pytest.fixture
 def shell(files: list[str], tmp_path: Path, prompt: str) -> Shell:
     """Runs such blocks as they are, beside a `picture.png`: the status of the last curl and what it printed."""
-    bash = needed("bash")
-    for name in ("curl", "openssl", "base64"):
-        needed(name)
+    bash = installed("bash")
+    for name in ("curl", "openssl"):
+        installed(name)
     shutil.copy(files[0], tmp_path / "picture.png")
     known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "no_proxy": "*", "KEY": KEY}
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests.fakes.installed import installed
 
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 CA = """\
@@ -45,8 +44,7 @@ class Authority:
     """`ca_file` is what has to be believed. Skips the test where there is no `openssl`."""
 
     def __init__(self, folder: Path) -> None:
-        if shutil.which("openssl") is None:
-            pytest.skip("the openssl command is not installed")
+        installed("openssl")
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self.ca_file = folder, folder / "ca.pem"
         (folder / "ca.cnf").write_text(CA)

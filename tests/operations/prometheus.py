@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 import yaml
 
-from tests.operations.promtool import RULES, program
+from tests.fakes.installed import installed
+from tests.operations.promtool import RULES
 
 EVERY = "250ms"
 PATIENCE_S = 20.0
@@ -61,7 +62,7 @@ class Prometheus:
 @asynccontextmanager
 async def watching(gateway_admin: str, directory: Path) -> AsyncIterator[Prometheus]:
     """Prometheus with the rules of config/prometheus, scraping the admin listener at this URL; data in `directory`."""
-    command = program("prometheus")
+    command = installed("prometheus")
     configuration = {
         "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY},
         "rule_files": [str(RULES / "*.yml")],

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "config/prometheus/rules"
 TESTS = Path(__file__).parent / "rules"
-
-
-def program(name: str) -> str:
-    """The command, of Debian's package prometheus. In continuous integration nothing is left out in silence."""
-    found = shutil.which(name)
-    if found is None:
-        assert not os.environ.get("CI"), f"{name} is needed here; Debian has it in the package prometheus"
-        pytest.skip(f"{name} is not installed; Debian has it in the package prometheus")
-    return found
 
 
 def rules(file: str) -> list[dict[str, Any]]:

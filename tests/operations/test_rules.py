@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from gateway.domain.errors import CATALOGUE, Blame, GatewayError, LimitReached, TooManyFailures
+from tests.fakes.installed import installed
 from tests.operations.known import recorded, stray_labels, strays
-from tests.operations.promtool import ALERTS, RECORDING, ROOT, RULES, TESTS, program, selectors
+from tests.operations.promtool import ALERTS, RECORDING, ROOT, RULES, TESTS, selectors
 
 SEVERITIES = {"critical", "warning", "info"}
 # 429s by which a key's own limits speak: the client asked for too much, and nobody has failed.
@@ -21,7 +22,7 @@ LIMITS = (LimitReached, TooManyFailures)
 
 def promtool(*arguments: str | Path) -> None:
     """Raises: AssertionError, with what it says, when promtool is not content."""
-    command = [program("promtool"), *map(str, arguments)]
+    command = [installed("promtool"), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -67,7 +68,10 @@ def test_the_tests_of_rules_can_fail(bare: Path) -> None:
     tests["rule_files"] = [str(bare / Path(name).name) for name in tests["rule_files"]]
     (bare / "tests.yml").write_text(yaml.safe_dump(tests))
     done = subprocess.run(
-        [program("promtool"), "test", "rules", bare / "tests.yml"], capture_output=True, text=True, check=False
+        [installed("promtool"), "test", "rules", bare / "tests.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     silent = set(re.findall(r"alertname: ?(\w+)", done.stdout + done.stderr))

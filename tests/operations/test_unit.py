@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from gateway.cli import COMMANDS
 from gateway.config.environment import ENVIRONMENT
 from gateway.jobs.settings import JobSettings
+from tests.fakes.installed import installed
 from tests.operations.promtool import ROOT
 from tests.operations.unit import PRESENT, REQUIRED, WRITTEN, complaints, settings
 
@@ -64,13 +64,12 @@ def test_it_runs_what_there_is() -> None:
 
 def test_systemd_takes_it(tmp_path: Path) -> None:
     """`systemd-analyze verify` knows every setting; `security` says that little of the machine is exposed."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
+    analyze = installed("systemd-analyze")
     # It looks for the program, which is not installed here.
     unit = tmp_path / WRITTEN.name
     unit.write_text(TEXT.replace("/opt/image-gateway/bin/gateway", sys.executable))
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, timeout=60)
     assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])
-    told = ["systemd-analyze", "security", "--offline=true", "--threshold=15", str(unit)]
+    told = [analyze, "security", "--offline=true", "--threshold=15", str(unit)]
     done = subprocess.run(told, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout

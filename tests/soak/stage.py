@@ -191,7 +191,7 @@ def _document(url: str, admin: str, vendor: str, openai: str, folder: Path, turn
                 {
                     "name": "pictures",
                     "match": {"path": ["/v1/images/edits", "/v1/images/generations"]},
-                    "to": ["bfl", "openai/gpt-image-1"],
+                    "to": ["bfl", "openai/gpt-image-2"],
                 }
             ],
             "edits": ["bfl", "openai"],

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
-import pytest
 from prometheus_client import REGISTRY
 
 from gateway.app import Gateway
@@ -19,6 +16,7 @@ from gateway.emulator.server import Emulator
 from gateway.telemetry.catalogue import LONG, STEP, STEPS, Catalogue
 from tests.fakes.customer import NO_BREAKER
 from tests.fakes.forms import edit_form, key_settings
+from tests.fakes.installed import installed
 from tests.fakes.raw import exchange
 
 StartGateway = Callable[..., Awaitable[Gateway]]
@@ -55,10 +53,7 @@ async def test_promtool_has_nothing_to_say(
     bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
 ) -> None:
     """A real scrape after real work passes `promtool check metrics`."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        assert not os.environ.get("CI"), "promtool is needed here; Debian has it in the package prometheus"
-        pytest.skip("promtool is not installed")
+    promtool = installed("promtool")
     gateway = await start_gateway(bfl, auth={"keys": key_settings(KEY)})
     await work(gateway, client)
     text = await scrape(gateway, client)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, date, datetime
 
 from yarl import URL
 
 from gateway.cli.checks import reach
 from gateway.cli.checks.finding import Finding, Mark, fine, problem, warning
+from gateway.cli.checks.models import endings
 from gateway.domain.errors import PlatformError
 from gateway.platforms import registry
 from gateway.platforms.account import Account
@@ -23,8 +25,11 @@ WITHIN_S = 5.0
 CAP = 4 * 1024 * 1024
 
 
-async def examine(name: str, settings: Account, wall: Callable[[], float]) -> list[Finding]:
-    """One step after the other; after one that fails the rest would only say so again."""
+async def examine(name: str, settings: Account, wall: Callable[[], float], asked: Sequence[str] = ()) -> list[Finding]:
+    """
+    One step after the other; after one that fails the rest would only say so again. `asked` are the models that the
+    configuration asks this platform for.
+    """
     built = registry.build(name, settings)
     url = URL(settings.base_url)
     found = [await reach.names(name, url, built.egress)]
@@ -33,15 +38,19 @@ async def examine(name: str, settings: Account, wall: Callable[[], float]) -> li
         drift = reach.clock(name, date, wall())
         found += [way] if drift is None else [way, drift]
         if way.mark is Mark.FINE:
-            found += await _key(built)
+            found += await _key(built, asked, datetime.fromtimestamp(wall(), UTC).date())
     return found
 
 
-async def _key(built: Platform | OpenAi) -> list[Finding]:
+async def _key(built: Platform | OpenAi, asked: Sequence[str], today: date) -> list[Finding]:
     async with AsyncExitStack() as stack:
         if isinstance(built, OpenAi):
             relay = await stack.enter_async_context(Relay(Catalogue()))
-            return list(await asyncio.gather(*(_listed(relay, built, n) for n in range(built.keys))))
+            told = await asyncio.gather(*(_listed(relay, built, n) for n in range(built.keys)))
+            # One list is enough: the keys of a pool belong to one account.
+            listing = next((body for _, body in told if body is not None), None)
+            ends = endings(built.name, asked, listing, today) if listing is not None and asked else ()
+            return [*(finding for finding, _ in told), *ends]
         return [await _probed(await stack.enter_async_context(Session()), built)]
 
 
@@ -61,15 +70,22 @@ async def _probed(session: Session, platform: Platform) -> Finding:
     return problem("account", health.text, f"Check the key of {name}, and that it belongs to this base_url", name)
 
 
-async def _listed(relay: Relay, openai: OpenAi, number: int) -> Finding:
-    """The list of models is free of charge. Keys take turns, so as many questions try each of them once."""
+async def _listed(relay: Relay, openai: OpenAi, number: int) -> tuple[Finding, bytes | None]:
+    """
+    The list of models, when it came; it is free of charge. Keys take turns, so as many questions try each of them once.
+    """
     name, which = openai.name, f"key {number + 1} of {openai.keys}"
     try:
-        status = (await relay.ask(openai, "models", within_s=WITHIN_S, cap=CAP)).status
+        answer = await relay.ask(openai, "models", within_s=WITHIN_S, cap=CAP)
     except PlatformError as error:
-        return problem("account", f"{which}: {error.text}", "Try again; look at the platform's status page", name)
-    if status == 200:
-        return fine("account", f"{which} is good", name)
+        advice = "Try again; look at the platform's status page"
+        return problem("account", f"{which}: {error.text}", advice, name), None
+    if answer.status == 200:
+        return fine("account", f"{which} is good", name), answer.body
+    return _refused(name, which, answer.status), None
+
+
+def _refused(name: str, which: str, status: int) -> Finding:
     if status in (401, 403):
         return problem("account", f"{which} is refused ({status})", f"Replace it among the api_keys of {name}", name)
     if status in (404, 405):

@@ -1,4 +1,4 @@
-"""This machine: interpreter, descriptors, folder, disk, keys and clock. Nothing is left behind."""
+"""This machine: interpreter, descriptors, folder, disk and clock. Nothing is left behind."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from pathlib import Path
 import aiohttp
 
 from gateway.chain.connection import verify_runtime
-from gateway.chain.settings import AuthSettings
 from gateway.cli.checks.finding import Finding, fine, problem, warning
 from gateway.stores.mounts import network_kind
 
 GIB = 2**30
 # A clock that is set while a program runs moves against the one that only counts.
 STEP_S = 1.0
-# Long enough before a key ends to hand out another one.
-SOON_S = 7 * 86400.0
 
 
 def runtime() -> Finding:
@@ -76,21 +73,6 @@ def disk(path: Path, wanted: int) -> Finding | None:
     if free >= wanted:
         return fine("disk", told)
     return warning("disk", told, "Free some space, or lower memory.disk: a full disk refuses uploads with 503")
-
-
-def keys(auth: AuthSettings, wall: float) -> Finding:
-    """A gateway that others can reach does not load without a key. `wall` is now, in Unix time."""
-    if not auth.keys:
-        return fine("keys", "none, so only this machine's own programs are served")
-    ends = {key.id: key.expires.timestamp() - wall for key in auth.keys if key.expires is not None}
-    over = [name for name, left in ends.items() if left <= 0]
-    soon = [name for name, left in ends.items() if 0 < left <= SOON_S]
-    told = f"{len(auth.keys)} for clients"
-    if not over and not soon:
-        return fine("keys", told)
-    for name, word in ((over, "expired"), (soon, "end within a week")):
-        told += f"; {word}: {', '.join(name)}" if name else ""
-    return warning("keys", told, "Make new ones with `gateway keys new`, and take the old ones out of the file")
 
 
 def steadiness(wall_s: float, monotonic_s: float) -> Finding:
