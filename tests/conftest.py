@@ -53,12 +53,21 @@ PACES = dict.fromkeys(("jobs", "stores"), Pace.LEAPS)
 PACES |= dict.fromkeys(("cli", "crash", "e2e", "operations", "soak", "toys"), Pace.OPEN)
 
 
-def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], Loop]]:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--stall-ms",
+        type=float,
+        default=0.0,
+        help="hold the process up for so long before one turn of the loop in twenty: what fails then, fails when busy",
+    )
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Loop]]:
     """See `tests.fakes.loop`."""
     pace = PACES.get(item.path.relative_to(Path(__file__).parent).parts[0], Pace.FLOWS)
     if item.get_closest_marker("open_world"):
         pace = Pace.OPEN
-    return {"tests": partial(Loop, pace=pace)}
+    return {"tests": partial(Loop, pace=pace, stall_s=config.getoption("stall_ms") / 1000)}
 
 
 # What works outside of the loop, and of its executors.

@@ -78,10 +78,15 @@ class Adversary:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """See above. `time()` begins at 0 and is in seconds."""
+    """
+    See above. `time()` begins at 0 and is in seconds.
 
-    def __init__(self, *, pace: Pace = Pace.LEAPS, adversary: Adversary | None = None) -> None:
+    `stall_s` holds the whole process up for so long before one turn in twenty, as a busy machine does.
+    """
+
+    def __init__(self, *, pace: Pace = Pace.LEAPS, adversary: Adversary | None = None, stall_s: float = 0.0) -> None:
         self.pace, self.adversary = pace, adversary
+        self._stall_s, self._dice = stall_s, random.Random(0)
         self._now, self._outside, self._tired = 0.0, 0, False
         super().__init__(_Selector(self))
 
@@ -131,6 +136,8 @@ class Loop(asyncio.SelectorEventLoop):
         ready = cast(Any, self)._ready
         if self.pace is not Pace.LEAPS:
             self._now += TURN_S
+        if self._stall_s and self._dice.random() < 0.05:
+            time.sleep(self._stall_s)
         if self.adversary is None or not ready:
             inner._run_once()
             return
