@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -25,7 +24,7 @@ from gateway.imaging.process import Worker
 from gateway.jobs import pace
 from gateway.stores.sqlite.writer import Writer
 from tests.fakes.clock import fast_clock
-from tests.fakes.loop import Loop, held
+from tests.fakes.loop import Loop, Pace, held, wall
 
 # The gateway's clock in tests, and the emulator's speed, run this much faster than the wall.
 FASTER = 100.0
@@ -50,21 +49,35 @@ settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
 
-VIRTUAL = {"jobs", "stores"}
+# By folder: without sockets time leaps, with other processes it is open.
+PACES = dict.fromkeys(("jobs", "stores"), Pace.LEAPS)
+PACES |= dict.fromkeys(("cli", "crash", "e2e", "operations", "soak", "toys"), Pace.OPEN)
 
 
-def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Virtual time, which leaps unless another process or thread sets the pace."""
-    if item.path.relative_to(Path(__file__).parent).parts[0] not in VIRTUAL:
-        return {"asyncio": asyncio.new_event_loop}
-    flowing = item.get_closest_marker("flowing") is not None
-    return {"virtual": partial(Loop, flowing=flowing)}
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--stall-ms",
+        type=float,
+        default=0.0,
+        help="hold the process up for so long before one turn of the loop in twenty: what fails then, fails when busy",
+    )
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Loop]]:
+    """See `tests.fakes.loop`."""
+    pace = PACES.get(item.path.relative_to(Path(__file__).parent).parts[0], Pace.FLOWS)
+    if item.get_closest_marker("open_world"):
+        pace = Pace.OPEN
+    return {"tests": partial(Loop, pace=pace, stall_s=config.getoption("stall_ms") / 1000)}
 
 
 # What works outside of the loop, and of its executors.
 Writer.write = held(Writer.write)  # type: ignore[method-assign]
 Worker.work = held(Worker.work)  # type: ignore[method-assign]
 Worker.start = staticmethod(held(Worker.start))  # type: ignore[method-assign]
+
+# The emulator's wall clock, however it is made.
+vars(EmulatorSettings)["__init__"].__kwdefaults__["now"] = wall
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 

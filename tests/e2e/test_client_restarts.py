@@ -54,7 +54,7 @@ class Service:
                 stdout=log,
                 stderr=log,
             )
-        async with aiohttp.ClientSession() as client, asyncio.timeout(20):
+        async with aiohttp.ClientSession() as client, asyncio.timeout(100):
             while True:
                 try:
                     async with client.get(f"{self.url}/healthz"):

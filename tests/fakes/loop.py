@@ -1,18 +1,19 @@
 """
-An event loop on virtual time: nobody waits, and no assertion depends on how busy the machine is.
+An event loop with a clock of its own, so that no assertion depends on how busy the machine is.
 
-Time stands still while anything can run, however long that takes, and leaps to the next timer when nothing can. Before
-it leaps, the loop makes sure that nothing is on its way to it:
+However long anything takes to run, time does not see it. What it does while nothing can run is the loop's `Pace`:
 
-- Sockets: both ends of every connection of a test belong to this loop, so bytes are either here or still in the
-  kernel's queue between two loopback sockets. A byte sent through a connection of the loop's own comes out behind them.
-- Threads: time stands still while an executor works, or inside of `outside()`, as nobody knows when that ends. After
-  `HELD_S` without any news it goes on even so, as the thread may be waiting for a timer of this loop.
+- `LEAPS`: on to the next timer, so nobody waits. For tests without other processes. Where a test has sockets, both ends
+  belong to the loop, and bytes are either here or in the kernel's queue between two loopback sockets: before it leaps,
+  the loop sends a byte through a connection of its own, which comes out behind them.
+- `FLOWS`: as on the wall, in slices; of a stall no more than `SLICE_S` counts. For tests over real sockets: what a
+  client, the gateway and an emulator tell each other takes `TURN_S` a turn, a silence as long as it says.
+- `OPEN`: the same where the other end is another process or a thread with timers of its own.
 
-Where the other end is another process, or the kernel's own patience is tested, the world is not closed: such tests
-run on `Loop(flowing=True)`, on which time passes as on the wall, but only while nothing can run.
+In the first two, time also stands still while an executor works, or inside of `outside()`, as nobody knows when that
+ends. After `HELD_S` without any news it goes on even so, as the thread may be waiting for a timer of this loop.
 
-With an `Adversary` the loop is a badly scheduled one: it runs what is ready in any order, one piece at a time, and
+With an `Adversary` the loop is a badly scheduled one: it runs what is ready in any order, a few pieces at a time, and
 stalls in between.
 """
 
@@ -26,17 +27,29 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from enum import Enum
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, cast
 
 # A thread that is silent for this long, in seconds on the wall, waits for this loop.
 HELD_S = 5.0
+# Seconds that a stall counts at most, and that a turn takes, whatever the machine says.
+SLICE_S, TURN_S = 0.002, 0.000_02
+_BEGAN = time.time()
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 Events = list[tuple[selectors.SelectorKey, int]]
+
+
+class Pace(Enum):
+    """How a loop's time passes while nothing can run."""
+
+    LEAPS = "to the next timer"
+    FLOWS = "as on the wall, but stands still while a thread works"
+    OPEN = "as on the wall"
 
 
 class Adversary:
@@ -65,11 +78,16 @@ class Adversary:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """See above. `time()` begins at 0 and is in seconds."""
+    """
+    See above. `time()` begins at 0 and is in seconds.
 
-    def __init__(self, *, flowing: bool = False, adversary: Adversary | None = None) -> None:
-        self.adversary = adversary
-        self._flowing, self._now, self._outside = flowing, 0.0, 0
+    `stall_s` holds the whole process up for so long before one turn in twenty, as a busy machine does.
+    """
+
+    def __init__(self, *, pace: Pace = Pace.LEAPS, adversary: Adversary | None = None, stall_s: float = 0.0) -> None:
+        self.pace, self.adversary = pace, adversary
+        self._stall_s, self._dice = stall_s, random.Random(0)
+        self._now, self._outside, self._tired = 0.0, 0, False
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -81,12 +99,12 @@ class Loop(asyncio.SelectorEventLoop):
 
     @property
     def held(self) -> bool:
-        """True while somebody outside of the loop works for it."""
-        return self._outside > 0
+        """True while somebody outside of the loop works for it, as far as it is known."""
+        return self._outside > 0 and not self._tired and self.pace is not Pace.OPEN
 
-    @property
-    def flowing(self) -> bool:
-        return self._flowing
+    def tired(self) -> None:
+        """Nobody has come back for too long."""
+        self._tired = True
 
     @contextmanager
     def outside(self) -> Iterator[None]:
@@ -95,7 +113,7 @@ class Loop(asyncio.SelectorEventLoop):
         try:
             yield
         finally:
-            self._outside -= 1
+            self._back()
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Args]], T], *args: *Args
@@ -104,17 +122,22 @@ class Loop(asyncio.SelectorEventLoop):
         try:
             future = super().run_in_executor(executor, func, *args)
         except BaseException:
-            self._outside -= 1
+            self._back()
             raise
-        future.add_done_callback(self._came_back)
+        future.add_done_callback(self._back)
         return future
 
-    def _came_back(self, _future: asyncio.Future[Any]) -> None:
+    def _back(self, _future: object = None) -> None:
         self._outside -= 1
+        self._tired = False
 
     def _run_once(self) -> None:
         inner = cast(Any, super())
         ready = cast(Any, self)._ready
+        if self.pace is not Pace.LEAPS:
+            self._now += TURN_S
+        if self._stall_s and self._dice.random() < 0.05:
+            time.sleep(self._stall_s)
         if self.adversary is None or not ready:
             inner._run_once()
             return
@@ -138,6 +161,14 @@ def held(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T
     return inner
 
 
+def wall() -> float:
+    """Unix time in seconds, that goes on with the running loop."""
+    with suppress(RuntimeError):
+        if isinstance(loop := asyncio.get_running_loop(), Loop):
+            return _BEGAN + loop.time()
+    return time.time()
+
+
 class _Selector(selectors.DefaultSelector):
     """What the loop asks when it has nothing to run."""
 
@@ -149,10 +180,13 @@ class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Events:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        if self._loop.flowing:
+        if self._loop.held:
+            if not (found := super().select(HELD_S)):
+                self._loop.tired()
+            return found
+        if self._loop.pace is not Pace.LEAPS:
             return self._flow(timeout)
-        found = super().select(HELD_S) if self._loop.held else self._arrived()
-        if not found:
+        if not (found := self._arrived()):
             self._loop.pass_(timeout)
         return found
 
@@ -162,10 +196,13 @@ class _Selector(selectors.DefaultSelector):
         super().close()
 
     def _flow(self, timeout: float) -> Events:
-        if not (found := super().select(0)):
-            began = time.monotonic()
-            found = super().select(timeout)
-            self._loop.pass_(min(timeout, time.monotonic() - began) if found else timeout)
+        """As long as the timer that is next, or until something comes."""
+        if found := super().select(0):
+            return found
+        slice_s = min(timeout, SLICE_S)
+        began = time.monotonic()
+        found = super().select(slice_s)
+        self._loop.pass_(min(slice_s, time.monotonic() - began) if found else slice_s)
         return found
 
     def _arrived(self) -> Events:

@@ -29,7 +29,7 @@ def run(
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 

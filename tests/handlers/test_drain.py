@@ -88,6 +88,7 @@ async def test_jobs_cut_at_the_limit(
     await customer.balance()
 
 
+@pytest.mark.open_world
 async def test_sigterm(bfl: Emulator, tmp_path: Path, client: aiohttp.ClientSession) -> None:
     """The process itself: a signal, the cut job's client answered, and a clean end."""
     config = tmp_path / "gateway.yaml"
@@ -107,7 +108,7 @@ async def test_sigterm(bfl: Emulator, tmp_path: Path, client: aiohttp.ClientSess
         assert process.stdout is not None
         address = None
         while address is None:
-            line = await asyncio.wait_for(process.stdout.readline(), 20)
+            line = await asyncio.wait_for(process.stdout.readline(), 100)
             assert line, "it did not start"
             address = re.search(r"gateway\s+(http://\S+/v1)", line.decode())
         form = aiohttp.FormData({"prompt": "make it blue [[fault:pending_forever]]"})
@@ -118,7 +119,7 @@ async def test_sigterm(bfl: Emulator, tmp_path: Path, client: aiohttp.ClientSess
         async with await running as response:
             assert (response.status, response.headers["x-should-retry"]) == (503, "true")
             assert (await response.json())["error"]["code"] == "handed_over"
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), 100) == 0
     finally:
         if process.returncode is None:
             process.kill()

@@ -12,6 +12,9 @@ from gateway.stores.sqlite.reserve import Reserve
 from tests.conftest import StartGateway
 from tests.fakes.customer import Customer, until
 
+# Whoever notices it, the spool or the ledger's own thread, says the same.
+FULL = "OSError: [Errno 28] No space left on device"
+
 
 async def test_a_full_disk(
     bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
@@ -28,13 +31,13 @@ async def test_a_full_disk(
 
     with monkeypatch.context() as patch:
         patch.setattr(Reserve, "fill", full)
-        gateway.stores._database.full("No space left on device")  # type: ignore[attr-defined]
+        gateway.stores._database.full(FULL)  # type: ignore[attr-defined]
         received = customer.metric("image_bytes_total", direction="received")
         refused = await customer.edit("make it red")
         assert refused.refusal == (503, "ledger_unwritable", "true")
         assert customer.metric("image_bytes_total", direction="received") == received
         async with client.get(f"{gateway.admin_url}/readyz") as answer:
-            assert (answer.status, (await answer.json())["ledger"]) == (503, "No space left on device")
+            assert (answer.status, (await answer.json())["ledger"]) == (503, FULL)
         assert customer.metric("ledger_writable") == 0
         assert len((await running).pictures) == 1
     await until(lambda: customer.metric("ledger_writable") == 1)

@@ -110,10 +110,13 @@ def test_other_targets_are_not_found(target: str) -> None:
 @pytest.mark.parametrize("unit", ["%25", "%2525", "/%25", "..", "/..a", "%2f.", "%2f", "%252e"])
 def test_path_check_is_quick(unit: str) -> None:
     """The longest path that a listener takes is checked in an instant, whatever it is made of."""
-    began = time.perf_counter()
-    with suppress(InvalidRequest):
-        rest_of("/v1/x" + unit * (8000 // len(unit)) + "x", "/v1")
-    assert time.perf_counter() - began < 0.05
+    path, took = "/v1/x" + unit * (8000 // len(unit)) + "x", []
+    for _ in range(5):
+        began = time.thread_time()  # of the processor, whoever else wants it
+        with suppress(InvalidRequest):
+            rest_of(path, "/v1")
+        took.append(time.thread_time() - began)
+    assert min(took) < 0.05
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT"])

@@ -33,7 +33,7 @@ ACTIVE = 12
 RETENTION_S = 600
 VENDOR_KEY = "00000000-0000-4000-8000-000000000000"
 PROMPT = re.compile(rb'name="prompt"\r\n\r\n([^\r]*)|"prompt": ?"([^"]*)"')
-START_LIMIT_S = 30.0
+START_LIMIT_S = 100.0
 
 
 @dataclass
@@ -169,6 +169,8 @@ def _document(url: str, admin: str, vendor: str, openai: str, folder: Path, turn
         "listen": {"port": int(url.rpartition(":")[2])},
         "admin": {"port": int(admin.rpartition(":")[2])},
         "state_dir": str(folder / "state"),
+        # Three minutes on the wall: the machine may be busy with something else.
+        "jobs": {"answer_within": 3600},
         "auth": {
             "keys": [
                 {

@@ -19,7 +19,7 @@ from gateway.stores.sqlite.writer import Writer
 from tests.fakes.customer import until
 
 # The thread that is tested waits by itself.
-pytestmark = pytest.mark.flowing
+pytestmark = pytest.mark.open_world
 
 RESERVE = 1024 * 1024
 
