@@ -45,7 +45,7 @@ FAULTS = (
     "submit_foreign_polling", "request_moderated=Violence", "content_moderated", "task_error=boom", "task_failed",
     "ready_without_sample", "foreign_sample=https://evil.example/a.png?sig=cAnArYsIgNaTuRe", "poll_403*2",
     "poll_html*2", "poll_redirect*2", "poll_cut_json*2", "delivery_expired*1", "delivery_404", "delivery_html",
-    "delivery_redirect", "delivery_reset*1", "delivery_torn", "delivery_huge_length",
+    "delivery_redirect", "delivery_reset*1", "delivery_torn", "delivery_huge_length", "delivery_gone",
 )  # fmt: skip
 
 # Not the settings and rules of that name, which objects print of themselves.

@@ -34,11 +34,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def collect_within() -> float:
+    return 10.0
+
+
+@pytest.fixture
 async def customer(
-    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, collect_within: float
 ) -> AsyncIterator[Customer]:
-    """Of a gateway that waits for a picture's host for ten seconds, and would for an answer for ten hours."""
-    served = Customer(await start_gateway(bfl, jobs={"collect_within": 10, "answer_within": 36_000}), client)
+    """Of a gateway that waits so long for a picture's host, and would for an answer for ten hours."""
+    jobs = {"collect_within": collect_within, "answer_within": 36_000}
+    served = Customer(await start_gateway(bfl, jobs=jobs), client)
     yield served
     await served.balance()
 
@@ -106,7 +112,7 @@ async def test_a_stream(customer: Customer, bfl: Emulator) -> None:
 async def test_what_came_is_delivered(
     customer: Customer, bfl: Emulator, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of three pictures one cannot be fetched: two are answered, and later all are, for the price of three."""
+    """Of three pictures one cannot be fetched: what came is answered, and later all are, for the price of three."""
     stuck, pictures = asyncio.Event(), set[str]()
     fetch = customer.gateway.download.fetch
 
@@ -118,12 +124,18 @@ async def test_what_came_is_delivered(
 
     monkeypatch.setattr(customer.gateway.download, "fetch", slow)
     reply = await customer.edit("make it blue", n=3, stream=stream)
-    assert reply.status == 200
+    # On a busy machine the others may be late as well.
     if stream == "true":
-        assert reply.raw.count(b"event: image_edit.completed") == 2 and b": 2 of 3 pictures" in reply.raw
+        came = reply.raw.count(b"event: image_edit.completed")
+        assert came < 3 and (f": {came} of 3 pictures; answer_overdue" if came else OVERDUE[1]).encode() in reply.raw
+    elif reply.status == 200:
+        came = len(reply.pictures)
+        assert came < 3 and f"n=emulated({came} of 3)" in reply.headers["x-gateway-translation"]
     else:
-        assert len(reply.pictures) == 2 and "n=emulated(2 of 3)" in reply.headers["x-gateway-translation"]
+        assert reply.refusal == OVERDUE
     stuck.set()
+    while customer.metric("submissions_total", **SLOTS, outcome="ok") < 3:
+        await asyncio.sleep(0.01)
     whole = await customer.edit("make it blue", n=3, stream=stream)
     assert (whole.raw.count(b"completed") if stream == "true" else len(whole.pictures)) >= 3
     assert whole.headers["x-job-id"] == reply.headers["x-job-id"] and bfl.counts.accepted == 3
@@ -141,6 +153,7 @@ async def test_what_came_is_delivered(
         "ready_without_result",
     ],
 )
+@pytest.mark.parametrize("collect_within", [36_000.0])
 @pytest.mark.parametrize("stream", ["false", "true"])
 async def test_what_can_never_succeed_ends(customer: Customer, bfl: Emulator, fault: str, stream: str) -> None:
     """The task is over and paid, and its picture is nowhere: told without waiting, remembered, never paid again."""

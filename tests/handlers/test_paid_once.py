@@ -76,11 +76,15 @@ ENDS: dict[str, tuple[tuple[int, str, str], int]] = {
     "region_moved": ((502, "platform_task_lost", "false"), 1),
     "poll_404_late": ((502, "platform_task_lost", "false"), 1),
 }
-# Faults that need more than their name: a quicker drip, and a first poll that does not find the task ready.
-WRITTEN = {"delivery_drip": "delivery_drip=0.01", "poll_404_late": "poll_404_late]] [[fault:poll_status*1"}
+# Faults that need more than their name: a quick drip, a slow trickle, and a first poll that does not find it ready.
+WRITTEN = {
+    "delivery_drip": "delivery_drip=0.01",
+    "delivery_trickle": "delivery_trickle=60",
+    "poll_404_late": "poll_404_late]] [[fault:poll_status*1",
+}
 POLLS = sorted(name for name, fault in FAULTS.items() if fault.stage == "poll" and not fault.skip)
 DELIVERIES = sorted(
-    name for name, fault in FAULTS.items() if fault.stage == "delivery" and fault.times and name != "delivery_drip"
+    name for name, fault in FAULTS.items() if fault.stage == "delivery" and fault.times and name not in WRITTEN
 )
 
 
