@@ -61,8 +61,8 @@ log = structlog.get_logger("gateway")
 
 SWEEP_EVERY_S = 15.0
 # Begun in one turn of the loop: a request is a few milliseconds of work, a poll a few tenths of one, and with both the
-# loop still turns some twenty times a second. Fewer would cost: what comes together is one transaction of the ledger.
-REQUESTS, POLLS = 8, 32
+# loop still turns some ten times a second. Fewer would cost: what comes together is one transaction of the ledger.
+REQUESTS, POLLS = 16, 64
 # A loop that has not turned for so long is stuck, not busy.
 STUCK_S = 30.0
 # What may stand before a path: OpenAI's spelling, and Azure's two.
