@@ -60,9 +60,10 @@ from gateway.upstream.session import Session
 log = structlog.get_logger("gateway")
 
 SWEEP_EVERY_S = 15.0
-# Begun in one turn of the loop: a request is a few milliseconds of work, a poll a few tenths of one, and with both the
-# loop still turns some ten times a second. Fewer would cost: what comes together is one transaction of the ledger.
-REQUESTS, POLLS = 16, 64
+# Begun in one turn of the loop, and while the line is long. A request is a few milliseconds of work, a poll some tenths
+# of one: in a flood the loop still turns some thirty times a second. Without one fewer would only cost, as what comes
+# together is one transaction of the ledger.
+REQUESTS, POLLS = (16, 3), (64, 16)
 # A loop that has not turned for so long is stuck, not busy.
 STUCK_S = 30.0
 # What may stand before a path: OpenAI's spelling, and Azure's two.
@@ -110,7 +111,7 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
-        self._requests, self._polls = Turns(REQUESTS), Turns(POLLS)
+        self._requests, self._polls = Turns(*REQUESTS), Turns(*POLLS)
         self.breakers = Breakers(config.jobs.breaker, clock.now, self._watch)
         self.accounts = Accounts(lambda: self.snapshot.platforms.values(), self.session, self.metrics, clock, chance)
         self.supervisor = Supervisor(

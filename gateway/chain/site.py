@@ -24,8 +24,8 @@ from gateway.chain.turns import Turns
 
 # The kernel shortens it to net.core.somaxconn, which is 4096 by default.
 BACKLOG = 4096
-# Each is a few tenths of a millisecond until its request stands in line.
-EACH = 16
+# A turn; the second while many wait. Each is a few tenths of a millisecond until its request stands in line.
+EACH, FEWEST = 16, 3
 PEEKED = 1024
 # Out of descriptors: as long as this somebody else may give one back.
 PAUSE_S = 0.2
@@ -70,7 +70,7 @@ class Site(web.BaseSite):
         super().__init__(run, backlog=BACKLOG)
         self._house, self._host, self._port, self._at_once, self._crowded = house, host, port, at_once, crowded
         self._open: list[socket.socket] = []
-        self._turns = Turns(EACH)
+        self._turns = Turns(EACH, FEWEST)
         self._entering: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
