@@ -63,9 +63,10 @@ from gateway.upstream.session import Session
 log = structlog.get_logger("gateway")
 
 SWEEP_EVERY_S = 15.0
-# Begun in one turn of the loop: a request is a few milliseconds of work, a poll a few tenths of one, and with both the
-# loop still turns some twenty times a second. Fewer would cost: what comes together is one transaction of the ledger.
-REQUESTS, POLLS = 8, 32
+# Begun in one turn of the loop, and while the line is long. A request is a few milliseconds of work, a poll some tenths
+# of one: in a flood the loop still turns some thirty times a second. Without one fewer would only cost, as what comes
+# together is one transaction of the ledger.
+REQUESTS, POLLS = (16, 3), (64, 16)
 # A loop that has not turned for so long is stuck, not busy.
 STUCK_S = 30.0
 # What may stand before a path: OpenAI's spelling, and Azure's two.
@@ -113,7 +114,7 @@ class Gateway:
             chance=chance,
             depth=lambda account, waiting: self.metrics.queue_depth(account).set(waiting),
         )
-        self._requests, self._polls = Turns(REQUESTS), Turns(POLLS)
+        self._requests, self._polls = Turns(*REQUESTS), Turns(*POLLS)
         self.breakers = Breakers(
             config.jobs.breaker, clock.now, watch=self._watch, opened=self._opened, shut=self._shut
         )
@@ -188,9 +189,14 @@ class Gateway:
             apart = await self._stack.enter_async_context(LoopThread("admin"))
             admin, public = runner(self.admin), runner(self.public, crowding=lambda: self.door.crowding)
             self._stack.push_async_callback(lambda: apart.run(admin.cleanup()))
-            self.admin_url = await apart.run(_opened(admin, self.config.admin, lambda _said: None))
+            self.admin_url = await apart.run(_opened(admin, self.config.admin))
             self._stack.push_async_callback(public.cleanup)
-            self.url = await _opened(public, self.config.listen, self._at_once)
+            self.url = await _opened(
+                public,
+                self.config.listen,
+                lambda said: health.raw(said, self.config.route_prefix),
+                lambda: self._requests.crowded or self._polls.crowded,
+            )
         except BaseException:
             await self._stack.aclose()
             raise
@@ -310,12 +316,6 @@ class Gateway:
             for method in methods.split():
                 resource.add_route(method, handler, expect_handler=leave_expect)
 
-    def _at_once(self, said: bytes) -> bytes | None:
-        """The answer to a new connection that need not wait in line, while there is one."""
-        if not (self._requests.crowded or self._polls.crowded):
-            return None
-        return health.raw(said, self.config.route_prefix)
-
     def _expect(self, snapshot: Snapshot) -> None:
         for name, platform in snapshot.platforms.items():
             self.metrics.expect(name, platform.models)
@@ -370,10 +370,15 @@ class Gateway:
         await self.stores.sweep(lambda job: self.supervisor.live(job) is not None)
 
 
-async def _opened(run: web.AppRunner, listener: Listener, at_once: AtOnce) -> str:
+async def _opened(
+    run: web.AppRunner,
+    listener: Listener,
+    at_once: AtOnce = lambda _said: None,
+    crowded: Callable[[], bool] = lambda: False,
+) -> str:
     """The URL that it listens on. Raises: OSError."""
     await run.setup()
-    await listen(run, listener.host, listener.port, at_once)
+    await listen(run, listener.host, listener.port, at_once, crowded)
     host, port = run.addresses[0][:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 

@@ -63,11 +63,17 @@ def runner(
     return _Runner(app, terms, crowding)
 
 
-async def listen(run: web.AppRunner, host: str | None, port: int, at_once: AtOnce = lambda _said: None) -> Site:
+async def listen(
+    run: web.AppRunner,
+    host: str | None,
+    port: int,
+    at_once: AtOnce = lambda _said: None,
+    crowded: Callable[[], bool] = lambda: False,
+) -> Site:
     """Open what a `runner` listens on, after its `setup`; see `Site`. Raises: OSError."""
     house = run.server
     assert isinstance(house, _Server)
-    site = Site(run, house, host, port, at_once)
+    site = Site(run, house, host, port, at_once, crowded)
     await site.start()
     return site
 

@@ -24,8 +24,8 @@ from gateway.chain.turns import Turns
 
 # The kernel shortens it to net.core.somaxconn, which is 4096 by default.
 BACKLOG = 4096
-# Each is a few tenths of a millisecond until its request stands in line.
-EACH = 16
+# A turn; the second while many wait. Each is a few tenths of a millisecond until its request stands in line.
+EACH, FEWEST = 16, 3
 PEEKED = 1024
 # Out of descriptors: as long as this somebody else may give one back.
 PAUSE_S = 0.2
@@ -54,14 +54,23 @@ class Site(web.BaseSite):
     A listener of `run`, whose server is a `House`.
 
     Args:
-        at_once: the whole answer to a new connection by what it has said, None for one that is let in.
+        at_once: the whole answer to a new connection by what it has said, None for one that is let in; asked while
+            others wait in line, in here or, as `crowded` tells, further in.
     """
 
-    def __init__(self, run: web.AppRunner, house: House, host: str | None, port: int, at_once: AtOnce) -> None:
+    def __init__(
+        self,
+        run: web.AppRunner,
+        house: House,
+        host: str | None,
+        port: int,
+        at_once: AtOnce = lambda _said: None,
+        crowded: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(run, backlog=BACKLOG)
-        self._house, self._host, self._port, self._at_once = house, host, port, at_once
+        self._house, self._host, self._port, self._at_once, self._crowded = house, host, port, at_once, crowded
         self._open: list[socket.socket] = []
-        self._turns = Turns(EACH)
+        self._turns = Turns(EACH, FEWEST)
         self._entering: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -145,7 +154,7 @@ class Site(web.BaseSite):
         if not said:
             self._house.crowd.leave(peer)
             sock.close()
-        elif (answer := self._at_once(said)) is not None:
+        elif (self._turns.crowded or self._crowded()) and (answer := self._at_once(said)) is not None:
             self._house.crowd.leave(peer)
             self._lobby.see_out(sock, answer)
         else:

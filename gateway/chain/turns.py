@@ -17,11 +17,18 @@ from functools import partial
 Work = Callable[[], bool]
 
 
-class Turns:
-    """At most `each` works are begun in one turn of the loop that this is used in."""
+# More than this is a flood: then it matters more that everybody else is heard than what one turn costs.
+LONG = 64
 
-    def __init__(self, each: int) -> None:
-        self._each, self._begun, self._ends = each, 0, False
+
+class Turns:
+    """
+    At most `each` works are begun in one turn of the loop that this is used in, and `fewest` while the line is long.
+    """
+
+    def __init__(self, each: int, fewest: int | None = None) -> None:
+        self._each, self._fewest = each, each if fewest is None else fewest
+        self._begun, self._ends = 0, False
         self._waiting = deque[Work]()
 
     @property
@@ -29,16 +36,20 @@ class Turns:
         """True while somebody waits."""
         return bool(self._waiting)
 
+    @property
+    def _most(self) -> int:
+        return self._each if len(self._waiting) < LONG else self._fewest
+
     def soon(self, work: Work) -> None:
         """Now, if this turn takes one more, else in a later one."""
-        if self._waiting or self._begun >= self._each:
+        if self._waiting or self._begun >= self._most:
             self._waiting.append(work)
         else:
             self._begin(work)
 
     async def wait(self) -> bool:
         """Return when it is the caller's turn. False when it was so at once."""
-        if not self._waiting and self._begun < self._each:
+        if not self._waiting and self._begun < self._most:
             self._begin(_nothing)
             return False
         turn = asyncio.get_running_loop().create_future()
@@ -59,7 +70,7 @@ class Turns:
 
     def _next(self) -> None:
         self._begun, self._ends = 0, False
-        while self._waiting and self._begun < self._each:
+        while self._waiting and self._begun < self._most:
             self._begin(self._waiting.popleft())
 
 

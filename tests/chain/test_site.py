@@ -22,6 +22,7 @@ from gateway.chain.site import EACH, AtOnce
 from tests.fakes.raw import parse
 
 TERMS = Terms(silence_s=0.05, linger_s=2.0, shutdown_s=0.1, new_id=lambda: "req_test")
+PROBE = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 Scene = Callable[[], Coroutine[Any, Any, None]]
@@ -118,7 +119,7 @@ def test_few_are_let_in_a_turn(loop: Callable[[], asyncio.AbstractEventLoop]) ->
 
 @LOOPS
 def test_what_is_answered_at_once_passes_all_others(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """In the turn in which it is taken, before the first of those who came earlier is let in; whole, then closed."""
+    """In the turn in which it is heard, whole, then closed; without a line it is let in like everybody else."""
 
     async def scene() -> None:
         asked, let_in = list[bytes](), list[int]()
@@ -130,15 +131,23 @@ def test_what_is_answered_at_once_passes_all_others(loop: Callable[[], asyncio.A
             return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" if said != GET else None
 
         async with served(at_once=at_once) as (port, server):
-            clients = [connected(port) for _ in range(100)]
-            probe = connected(port, b"GET /healthz HTTP/1.1\r\n\r\n")
+            clients = [connected(port) for _ in range(200)]
+            # One speaks when it comes, the other after a while.
+            probe, late = connected(port, PROBE), connected(port, b"")
             assert await turns_until(lambda: bool(asked)) <= 3
-            assert let_in[0] <= 3 * EACH
+            late.send(PROBE)
+            assert await turns_until(lambda: len(asked) == 2) <= 3
+            assert let_in[-1] <= 6 * EACH < 200
+            assert parse(await heard(late)).rest == b"ok"
             assert parse(await heard(probe)).rest == b"ok"
             assert {await answered(client) for client in clients} == {200}
-            for client in (*clients, probe):
+            for client in (*clients, probe, late):
                 client.close()
             await turns_until(lambda: vars(server.crowd)["_total"] == 0)
+            alone = connected(port, PROBE)
+            assert b"404" in await asyncio.get_running_loop().sock_recv(alone, 100)
+            alone.close()
+            assert len(asked) == 2
 
     played(scene, loop)
 

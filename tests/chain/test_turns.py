@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import uvloop
 
-from gateway.chain.turns import Turns
+from gateway.chain.turns import LONG, Turns
 
 
 def begin(begun: list[int], number: int) -> bool:
@@ -43,6 +43,19 @@ def test_so_many_a_turn_in_order(each: int, loop: object) -> None:
 
     with asyncio.Runner(loop_factory=loop) as runner:  # type: ignore[arg-type]
         runner.run(main())
+
+
+@pytest.mark.parametrize("many", [LONG - 1, 10 * LONG])
+async def test_fewer_while_the_line_is_long(many: int) -> None:
+    """So that a flood does not make each turn long; what is no flood is not slowed down."""
+    turns, begun = Turns(8, 2), list[int]()
+    for number in range(many):
+        turns.soon(partial(begin, begun, number))
+    seen = await begun_by_turn(turns, begun, many)
+    steps = [after - before for before, after in pairwise(seen)]
+    long = [step for step, before in zip(steps, seen, strict=False) if many - before > LONG + 8]
+    assert set(long) <= {0, 2} and max(steps) == 8
+    assert begun == list(range(many))
 
 
 async def test_waiters() -> None:
