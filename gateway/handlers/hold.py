@@ -193,7 +193,7 @@ class _Form:
             self._models += 1
             self.seen.unclear |= self._models > 1 or part.name != "model" or part.has_filename
         if known := PICTURE.fullmatch(part.name):
-            self._prober = Prober(convertible=True)
+            self._prober = Prober()
             self.seen.images += known[1] == "image"
             self.seen.mask |= known[1] == "mask"
 
