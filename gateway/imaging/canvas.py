@@ -35,7 +35,9 @@ FORMATS = {
 # These decoders turn the picture themselves.
 _UPRIGHT = (HEIC, TIFF)
 # What can be made RGB without a guess: not the floating point and the 32 bits of a TIFF.
-_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L")
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L")
+
+_COLOURED = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr")
 
 # Vendors take 20 MB or 20 MiB (https://docs.bfl.ai/kontext/kontext_image_editing): what comes near goes as a JPEG.
 MOST_PNG_BYTES = 18 * 1024 * 1024
@@ -60,7 +62,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = tuple(turn for number, turn in _TURNS.items() if number > 4)
-
 
 # How a vendor's result is written again: as it was asked for.
 _KEPT: dict[str, dict[str, object]] = {"PNG": {"compress_level": 6}, "WEBP": {"quality": 95}}
@@ -95,9 +96,9 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         data, stored = file.getbuffer(), Samples(8, grey=image.mode in ("1", "L", "LA", "I;16", "I;16B", "I;16L"))
         if found.media_type == PNG:
             stored = Samples(data[_DEPTH_AT], grey=data[_DEPTH_AT + 1] in _GREY)
-        # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
         if upright and order.orientation and found.orientation != UPRIGHT:
             raise Unusable(Fault.MASK, "its size is not that of the image")
+        # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
         own = UPRIGHT if upright else found.orientation
         place = _Place(order.pixels, _TURNS.get(order.orientation or own), order.crop)
         if order.mask:
@@ -162,7 +163,7 @@ def _picture(
     profile, colours = image.info.get("icc_profile"), None
     if found.media_type == PNG and not profile:
         colours = png_colours(file)
-    if image.mode not in ("RGB", "RGBA", "P", "PA") or space(profile) != b"RGB ":
+    if image.mode not in _COLOURED or space(profile) != b"RGB ":
         profile = None  # there is none, or it describes other channels than the result has
     plain = rgba(image, stored) if image.has_transparency_data and not order.flatten else rgb(image, stored)
     made = place.put(plain, Image.Resampling.LANCZOS)

@@ -34,6 +34,8 @@ def rgb(image: Image.Image, stored: Samples) -> Image.Image:
     image.load()  # before its info goes, which says how to
     profile = image.info.get("icc_profile")
     high = _bytes(image)[0] if image.mode.startswith("I;16") else image
+    if high.mode == "RGBa":  # multiplied with its alpha
+        high = high.convert("RGBA")
     made = srgb(high.convert("L") if stored.grey else high, profile)
     if made is None:
         made = high if high.mode == "RGB" else high.convert("RGB")

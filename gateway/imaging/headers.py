@@ -36,7 +36,7 @@ Walk = Generator[Step, bytes, None]
 # 20 MB of full segments are 320; the caps bound the work that a million empty ones would cause. Behind a picture's
 # first scan come few, and of a PNG's chunks many, none of them short but an animation's.
 MAX_JPEG_STEPS = 1000
-MAX_SHORT_CHUNKS = 10_000
+MAX_SHORT_CHUNKS = 40_000
 _SHORT_BYTES = 256
 
 # Baseline, extended and progressive frames with either entropy coder; then the lossless and hierarchical

@@ -77,7 +77,7 @@ class Imaging:
         if work.source.pixels.count > most:
             size = work.source.pixels
             raise _refusal(work, Verdict(Fault.PIXELS, f"has {size.width} × {size.height} pixels; {most} are allowed"))
-        async with self._place():
+        async with self._place(patient=work.crop):
             worker = await self._worker()
             self._busy.add(worker)
             try:
@@ -126,9 +126,10 @@ class Imaging:
             raise ShuttingDown("The gateway is shutting down.")
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self, *, patient: bool) -> AsyncIterator[None]:
+        """`patient` is who has been paid for: there is always room in the line."""
         self._check_open()
-        if self._places.locked() and self._waiting >= self._settings.queue_limit:
+        if not patient and self._places.locked() and self._waiting >= self._settings.queue_limit:
             text = "Too many pictures wait to be worked on just now. Try again later."
             raise OutOfRoom(text, retry_after_s=5, detail=f"{self._waiting} wait for a worker process")
         self._waiting += 1

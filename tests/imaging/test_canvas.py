@@ -316,6 +316,19 @@ def test_a_mask_is_scaled_as_its_picture_is() -> None:
     assert values(mask.crop((21, 0, 40, 30))) == [BLACK] * 19 * 30
 
 
+def test_colours_that_were_multiplied_with_their_alpha() -> None:
+    """As some programs write TIFF: they are brought back, for nobody blends them where alpha is dropped."""
+    data = encoded(Image.new("RGBA", (8, 8), (100, 50, 25, 128)), "TIFF")
+    # ExtraSamples: 2 is alpha beside the colours, 1 is alpha in them. TIFF 6.0 section 18
+    data = data.replace(struct.pack("<HHIH", 338, 3, 1, 2), struct.pack("<HHIH", 338, 3, 1, 1))
+    prober = Prober(convertible=True)
+    prober.feed(data)
+    flat = Image.open(io.BytesIO(rework(io.BytesIO(data), prober.finish(), FLATTEN, MOST)))
+    pixel = flat.getpixel((3, 3))
+    assert isinstance(pixel, tuple)
+    assert all(abs(have - want) <= 2 for have, want in zip(pixel, (200, 100, 50), strict=True))
+
+
 def test_a_flattened_picture_may_be_scaled_too() -> None:
     """Then nothing transparent is blended with what is beside it."""
     image = Image.new("RGBA", (40, 30), (200, 100, 50, 0))

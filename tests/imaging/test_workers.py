@@ -357,6 +357,21 @@ async def test_waiting_is_in_order_and_bounded() -> None:
         assert len(imaging.pids) == 1
 
 
+async def test_what_is_paid_is_never_turned_away() -> None:
+    """A result waits however long the line is; an upload can come again."""
+    async with Imaging(ImagingSettings(workers=1, queue_limit=0)) as imaging:
+        first = Halting(picture())
+        busy = asyncio.create_task(make(imaging, first, flatten=True))
+        await first.begun.wait()
+        with pytest.raises(OutOfRoom):
+            await make(imaging, blob(), flatten=True)
+        paid = asyncio.create_task(make(imaging, blob(), pixels=Pixels(10, 10), crop=True))
+        await asyncio.sleep(0)
+        first.let.set()
+        await busy
+        assert (await paid).size == (10, 10)
+
+
 async def test_leaving_ends_workers_and_whoever_waits() -> None:
     """The one in the middle and the one in the line hear that the gateway is going."""
     async with Imaging(ImagingSettings(workers=1)) as imaging:
