@@ -15,13 +15,13 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.chain.connection import runner
+from gateway.chain.connection import Terms, runner
 from gateway.chain.doorman import Doorkeeping
 from gateway.chain.gate import Crowding, affordable
 from gateway.chain.order import chained
 from gateway.chain.story import finish_headers
 from gateway.config.problem import ConfigError, Place, problem
-from gateway.config.schema import Config, Listener
+from gateway.config.schema import Config, Listener, PublicListener
 from gateway.config.snapshot import ceilings, fixed, snapshot
 from gateway.domain.hosts import is_loopback
 from gateway.handlers import health
@@ -278,7 +278,8 @@ class Gateway:
                 resource.add_route(method, handler, expect_handler=leave_expect)
 
     async def _listen(self, app: web.Application, listener: Listener, crowding: Callable[[], Crowding]) -> str:
-        run = runner(app, crowding=crowding)
+        terms = Terms(head_line=listener.header_line) if isinstance(listener, PublicListener) else Terms()
+        run = runner(app, terms, crowding)
         await run.setup()
         self._stack.push_async_callback(run.cleanup)
         await web.TCPSite(run, listener.host, listener.port, backlog=1024).start()
