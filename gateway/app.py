@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.chain.connection import listen, runner
+from gateway.chain.connection import Terms, listen, runner
 from gateway.chain.doorman import Doorkeeping
 from gateway.chain.loop_thread import LoopThread, Pulse
 from gateway.chain.order import chained
@@ -187,7 +187,8 @@ class Gateway:
             self._stack.push_async_callback(_stop, asyncio.create_task(self.accounts.watch(), name="accounts"))
             self._stack.push_async_callback(_stop, asyncio.create_task(self._pulse.beat(), name="pulse"))
             apart = await self._stack.enter_async_context(LoopThread("admin"))
-            admin, public = runner(self.admin), runner(self.public, crowding=lambda: self.door.crowding)
+            terms = Terms(head_line=self.config.listen.header_line)
+            admin, public = runner(self.admin), runner(self.public, terms, lambda: self.door.crowding)
             self._stack.push_async_callback(lambda: apart.run(admin.cleanup()))
             self.admin_url = await apart.run(_opened(admin, self.config.admin))
             self._stack.push_async_callback(public.cleanup)

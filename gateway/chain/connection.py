@@ -40,11 +40,13 @@ class Terms:
     """
     What a connection has to keep to.
 
-    `silence_s` without a request's complete head closes it. A reader who leaves an answer standing has to take
-    `answer_rate` bytes a second, looked at every `stall_s`. A body nobody wanted is read on for `linger_s` at
-    `linger_rate` bytes a second, so that its sender sees the answer instead of a reset.
+    A line of a request's head has at most `head_line` bytes. `silence_s` without a complete head closes the connection.
+    A reader who leaves an answer standing has to take `answer_rate` bytes a second, looked at every `stall_s`. A body
+    nobody wanted is read on for `linger_s` at `linger_rate` bytes a second, so that its sender sees the answer instead
+    of a reset.
     """
 
+    head_line: int = 8190
     silence_s: float = 15.0
     stall_s: float = 30.0
     answer_rate: int = 16 * 1024
@@ -102,9 +104,9 @@ class _Runner(web.AppRunner):
             "keepalive_timeout": terms.silence_s,
             "lingering_time": 0,
             "logger": log,
-            "max_field_size": 8190,
+            "max_field_size": terms.head_line,
             "max_headers": 64,
-            "max_line_size": 8190,
+            "max_line_size": terms.head_line,
             "read_bufsize": SMALLEST,  # a piece that lies unread stops the next one
         }
         super().__init__(app, handle_signals=False, shutdown_timeout=terms.shutdown_s, **self._options)

@@ -14,6 +14,7 @@ from gateway.chain.settings import AuthSettings, ClientSettings, ErrorSettings, 
 from gateway.config.routes import check_routes
 from gateway.domain.egress import read_proxy
 from gateway.domain.hosts import is_loopback
+from gateway.domain.quantity import ByteSize
 from gateway.domain.secret import Secret
 from gateway.domain.settings import BaseUrl, Settings
 from gateway.handlers.settings import UploadSettings
@@ -54,6 +55,9 @@ class PublicListener(Listener):
     """Where clients come in."""
 
     port: int = Field(default=8080, ge=0, le=65_535, description="TCP port; 0 takes a free one")
+    header_line: ByteSize = Field(
+        default=8190, ge=1024, le=64 * 1024, description="Longest line of a request's head, such as a cookie"
+    )
 
 
 class AdminListener(Listener):

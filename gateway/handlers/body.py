@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from gateway.domain.errors import InvalidRequest, TooLarge, TooSlow, UnsupportedMedia
+from gateway.domain.errors import InvalidRequest, TooLarge, TooSlow, UnsupportedCoding, UnsupportedMedia
 from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
 
@@ -31,7 +31,7 @@ class Body:
     One body of at most `most` bytes. `length` is the declared one, None when the body comes in chunks. A signed one is
     verified at its end: nothing has been done with it before.
 
-    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, before anything is read.
+    Raises: UnsupportedCoding, UnsupportedMedia, ExpectationFailed, TooLarge, before anything is read.
     """
 
     def __init__(self, request: web.BaseRequest, most: int, pace: Pace) -> None:
@@ -40,6 +40,7 @@ class Body:
         self._duty = request.get(DUTY)
         self.received = 0
         self.length = request.content_length
+        check_coding(request)
         if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("", "identity"):
             raise UnsupportedMedia("Content-Encoding is not taken here; send the body as it is.")
         self._invite = expects(request)
@@ -80,6 +81,17 @@ class Body:
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The request is larger than {self._most} bytes.")
+
+
+def check_coding(request: web.BaseRequest) -> None:
+    """
+    A body that is compressed on its way would be taken for what is in it, and sent on without the word that says so.
+
+    Raises: UnsupportedCoding.
+    """
+    codings = ",".join(request.headers.getall(hdrs.TRANSFER_ENCODING, ())).split(",")
+    if any(coding.strip().lower() not in ("", "chunked") for coding in codings):
+        raise UnsupportedCoding("Transfer-Encoding is chunked here and nothing else; send the body as it is.")
 
 
 async def leave_expect(_request: web.Request) -> None:

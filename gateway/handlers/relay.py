@@ -26,6 +26,7 @@ from gateway.domain.errors import (
 from gateway.domain.notes import Fate, Note
 from gateway.domain.target import RelayTarget, Target
 from gateway.handlers.attempts import first_able
+from gateway.handlers.body import check_coding
 from gateway.handlers.counted import counted, usage
 from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
@@ -110,6 +111,7 @@ class RelayHandler:
         """
         if request.method in REFUSED_METHODS:
             raise MethodNotAllowed(f"{request.method} is not served.")
+        check_coding(request)
         told = request[STORY]
         told.platform, told.model = target.platform, target.model or "-"
         rest = self.rest(request)

@@ -411,3 +411,36 @@ async def test_a_generation_as_a_form(bfl: Emulator, start_gateway: StartGateway
     assert heard.status == 200, heard.rest
     assert "x-gateway-translation" not in heard.headers
     assert sent(bfl) == {"prompt": "a fox", "output_format": "png"}
+
+
+# --- heads ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "foo, chunked", "identity, chunked"])
+@pytest.mark.parametrize("edits", [("bfl",), ("bfl", "openai"), ("openai",)])
+@pytest.mark.parametrize("path", [EDITS, "/v1/chat/completions"])
+async def test_a_transfer_coding_that_is_not_understood(
+    bfl: Emulator, start_gateway: StartGateway, coding: str, edits: tuple[str, ...], path: str
+) -> None:
+    """501, as https://www.rfc-editor.org/rfc/rfc9112#section-6.1 says; nothing is sent on under another name."""
+    body = form(IMAGE, PROMPT)
+    async with both(start_gateway, bfl, *edits) as each:
+        heard = await exchange(
+            each.gateway.url,
+            f"POST {path} HTTP/1.1",
+            "Content-Type: multipart/form-data; boundary=X",
+            f"Transfer-Encoding: {coding}",
+            body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),
+        )
+        assert (heard.status, heard.error["code"]) == (501, "unsupported_transfer_encoding")
+        assert heard.headers["x-should-retry"] == "false"
+        assert each.relayed == []
+    assert bfl.counts.submits_seen == 0
+
+
+@pytest.mark.parametrize(("listen", "status"), [({}, 431), ({"header_line": 32768}, 200)])
+async def test_a_long_cookie(bfl: Emulator, start_gateway: StartGateway, listen: dict[str, int], status: int) -> None:
+    """A single sign-on may set cookies of any length; the operator says how long a line may be."""
+    gateway = await start_gateway(bfl, listen={"port": 0, **listen})
+    heard = await post(gateway, form(IMAGE, PROMPT), f"Cookie: sso={'a' * 20_000}")
+    assert heard.status == status, heard.rest

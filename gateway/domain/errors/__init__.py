@@ -52,6 +52,7 @@ from gateway.domain.errors.gateway import (
     ShuttingDown,
     SpendReached,
     TooManyFailures,
+    UnsupportedCoding,
 )
 from gateway.domain.errors.platform import (
     AnswerLost,
@@ -130,6 +131,7 @@ __all__ = [
     "TooManyFailures",
     "TooSlow",
     "UnknownField",
+    "UnsupportedCoding",
     "UnsupportedField",
     "UnsupportedImage",
     "UnsupportedMedia",

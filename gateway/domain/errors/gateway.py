@@ -75,6 +75,12 @@ class TooManyFailures(GatewayError):
     hopeful = True
 
 
+class UnsupportedCoding(GatewayError):
+    """A transfer coding besides chunked: https://www.rfc-editor.org/rfc/rfc9112#section-6.1"""
+
+    code, status = "unsupported_transfer_encoding", 501
+
+
 class LedgerUnwritable(GatewayError):
     """What is about to be paid for cannot be written down, so it is not begun."""
 
