@@ -23,7 +23,7 @@ class ToolModels:
                 self._text += event[:LONGEST]
         elif isinstance(event, Closed):
             if event.path == self._at:
-                self._tell(event.path, self._text)
+                self._tell(event.path, self._text[:LONGEST])
                 self._at = None
         elif _of_a_tool(event.path):
             if isinstance(event, Opened) and event.kind is Kind.TEXT:

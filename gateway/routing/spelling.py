@@ -51,11 +51,14 @@ def _pictures(words: list[str]) -> tuple[str, ...]:
     first, last = words[0], words[-1]
     if first in _MEANT and len(words) == 1:
         return (_MEANT[first],)
-    about_pictures = last in ("edit", "edits") or get_close_matches(first, ["images"], 1, _ALIKE)
-    if first != "images" and (first in ROOTS or not about_pictures):
+    if first != "images" and (first in ROOTS or not _like_pictures(first, last)):
         return ()
     found = _MEANT.get(last) or next((_MEANT[word] for word in get_close_matches(last, _MEANT, 1, _ALIKE)), None)
     return (found,) if found else (EDITS, GENERATIONS)
+
+
+def _like_pictures(first: str, last: str) -> bool:
+    return last in ("edit", "edits") or bool(get_close_matches(first, ["images"], 1, _ALIKE))
 
 
 def _rooted(words: list[str]) -> tuple[str, ...]:

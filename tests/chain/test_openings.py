@@ -138,6 +138,16 @@ async def test_what_is_stored_there_is_closed(
     assert not upstream.seen
 
 
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in ("GET", "HEAD")])
+async def test_what_is_listed_is_not_changed(upstream: FakeOpenAi, start_gateway: StartGateway, method: str) -> None:
+    """Reading a model is open; deleting it, as owners of tuned ones may, is not."""
+    gateway = await gateway_to(upstream, start_gateway)
+    for path in ("/v1/models", "/v1/models/gpt-5", "/v1/models/ft:gpt-5:me", "/v1/jobs/job_1"):
+        heard = await send(gateway, method, path, {"model": "gpt-5"})
+        assert heard.status in (403, 405), (path, heard)
+    assert not upstream.seen
+
+
 @pytest.mark.parametrize("path", OPEN)
 async def test_the_model_is_named_and_is_the_keys(upstream: FakeOpenAi, start_gateway: StartGateway, path: str) -> None:
     """One of another name is refused; so is none, which may stand in something stored, such as a prompt."""
