@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -49,9 +50,9 @@ settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
 
-# By folder: without sockets time leaps, with other processes it is open.
-PACES = dict.fromkeys(("jobs", "stores"), Pace.LEAPS)
-PACES |= dict.fromkeys(("cli", "crash", "e2e", "operations", "soak", "toys"), Pace.OPEN)
+# Folders without sockets, and those with other processes.
+CLOSED = {"jobs", "stores"}
+OPEN = {"cli", "crash", "e2e", "operations", "soak", "toys"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,12 +64,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Loop]]:
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """See `tests.fakes.loop`."""
-    pace = PACES.get(item.path.relative_to(Path(__file__).parent).parts[0], Pace.FLOWS)
-    if item.get_closest_marker("open_world"):
-        pace = Pace.OPEN
-    return {"tests": partial(Loop, pace=pace, stall_s=config.getoption("stall_ms") / 1000)}
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in OPEN or item.get_closest_marker("open_world"):
+        return {"wall": asyncio.new_event_loop}
+    pace = Pace.LEAPS if folder in CLOSED else Pace.FLOWS
+    return {"virtual": partial(Loop, pace=pace, stall_s=config.getoption("stall_ms") / 1000)}
 
 
 # What works outside of the loop, and of its executors.

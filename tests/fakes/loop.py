@@ -8,10 +8,12 @@ However long anything takes to run, time does not see it. What it does while not
   the loop sends a byte through a connection of its own, which comes out behind them.
 - `FLOWS`: as on the wall, in slices; of a stall no more than `SLICE_S` counts. For tests over real sockets: what a
   client, the gateway and an emulator tell each other takes `TURN_S` a turn, a silence as long as it says.
-- `OPEN`: the same where the other end is another process or a thread with timers of its own.
 
-In the first two, time also stands still while an executor works, or inside of `outside()`, as nobody knows when that
-ends. After `HELD_S` without any news it goes on even so, as the thread may be waiting for a timer of this loop.
+Tests in which another process takes part, or a thread with timers of its own, need the clock that it has as well: they
+run on an ordinary loop, with margins of minutes.
+
+Time also stands still while an executor works, or inside of `outside()`, as nobody knows when that ends. After `HELD_S`
+without any news it goes on even so, as the thread may be waiting for a timer of this loop.
 
 With an `Adversary` the loop is a badly scheduled one: it runs what is ready in any order, a few pieces at a time, and
 stalls in between.
@@ -49,7 +51,6 @@ class Pace(Enum):
 
     LEAPS = "to the next timer"
     FLOWS = "as on the wall, but stands still while a thread works"
-    OPEN = "as on the wall"
 
 
 class Adversary:
@@ -100,7 +101,7 @@ class Loop(asyncio.SelectorEventLoop):
     @property
     def held(self) -> bool:
         """True while somebody outside of the loop works for it, as far as it is known."""
-        return self._outside > 0 and not self._tired and self.pace is not Pace.OPEN
+        return self._outside > 0 and not self._tired
 
     def tired(self) -> None:
         """Nobody has come back for too long."""
