@@ -196,17 +196,19 @@ async def test_only_the_last_answer_is_passed_on_of_a_relay(office: Office) -> N
 # A target that cannot serve what was asked.
 
 
-async def test_a_field_that_only_the_second_serves(office: Office) -> None:
+@pytest.mark.parametrize(("name", "value"), [("background", "transparent"), ("output_format", "gif")])
+async def test_a_field_that_only_the_last_serves(office: Office, name: str, value: str) -> None:
     """FLUX makes no transparent background; OpenAI does, and the answer says who was passed over for what."""
     customer = await office()
-    reply = await customer.edit("make it blue", background="transparent")
+    fields: dict[str, Any] = {name: value}
+    reply = await customer.edit("make it blue", **fields)
     assert (reply.status, reply.body["data"]) == (200, [{"b64_json": "UE5H"}])
     assert reply.headers["x-gateway-attempts"] == (
-        "bfl/flux-kontext-pro unsupported_parameter(background), "
-        "spare/flux-2-pro unsupported_parameter(background), openai/gpt-image-1"
+        f"bfl/flux-kontext-pro unsupported_parameter({name}), "
+        f"spare/flux-2-pro unsupported_parameter({name}), openai/gpt-image-1"
     )
     assert customer.fallbacks("bfl", "unsupported_parameter") == 1
-    assert b"transparent" in bytes(customer.openai.seen[0].body)
+    assert value.encode() in bytes(customer.openai.seen[0].body)
     assert customer.accepted == (0, 0)
 
 
