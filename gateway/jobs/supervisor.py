@@ -100,11 +100,11 @@ class Supervisor:
         return JobHandle(self, job, how)
 
     def own(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
-        """Run it to its end, whoever else ends."""
+        """Run it to its end, whoever else ends, also whoever waits for that."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
+        return asyncio.shield(task)
 
     async def delivered(self, job: Job) -> None:
         """One waiter has the whole answer. A job with pictures still to come is not delivered."""
