@@ -33,7 +33,7 @@ def see(data: bytes) -> Image.Image:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
     shown = upright.convert("RGBA")
     space = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20]) if profile else None
-    fits = {"RGB": ("RGB", "RGBA", "P"), "L": ("L", "LA", "1"), "CMYK": ("CMYK",)}
+    fits = {"RGB": ("RGB", "RGBA", "P", "YCbCr"), "L": ("L", "LA", "1"), "CMYK": ("CMYK",)}
     if source and space and upright.mode in fits[space]:
         plain = shown.convert("RGB") if space == "RGB" else upright.convert(space)
         exact = ImageCms.Flags.NOOPTIMIZE
