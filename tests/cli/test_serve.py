@@ -51,7 +51,7 @@ def test_it_serves_until_a_signal(tmp_path: Path, number: signal.Signals) -> Non
     with running(tmp_path, "serve", BFL_API_KEY=BFL_KEY, **FREE) as process:
         told = greeting(process)
         admin = told["metrics"].removesuffix("/metrics")
-        assert get(f"{admin}/readyz") == (200, b'{"status":"ready","platforms":{"bfl":"closed"}}')
+        assert get(f"{admin}/readyz") == (200, b'{"status":"ready","platforms":{"bfl":"closed; 0 of 24 slots in use"}}')
         status, body = get(f"{told['gateway']}/models")
         assert (status, json.loads(body)["object"]) == (200, "list")
         assert b"gateway_build_info" in get(told["metrics"])[1]
