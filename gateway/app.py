@@ -44,7 +44,8 @@ from gateway.handlers.welcome import WelcomeHandler
 from gateway.imaging.workers import Imaging
 from gateway.jobs import join
 from gateway.jobs.account import Accounts
-from gateway.jobs.breaker import Breaker, Breakers
+from gateway.jobs.breaker import Breaker
+from gateway.jobs.breakers import Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.fit import Fit
 from gateway.jobs.hints import Hints

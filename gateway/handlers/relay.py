@@ -33,7 +33,8 @@ from gateway.handlers.expect import expects, invite_body
 from gateway.handlers.hold import Held, can_hold, hold
 from gateway.handlers.keys import CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.rewrite import rewritten
-from gateway.jobs.breaker import Breakers, Verdict
+from gateway.jobs.breaker import Verdict
+from gateway.jobs.breakers import Breakers
 from gateway.platforms.openai.rewrite import rewrite
 from gateway.routing.choose import choose
 from gateway.routing.facts import PATHS

@@ -15,7 +15,7 @@ from contextlib import suppress
 import structlog
 
 from gateway.domain.errors import PlatformAuthFailed, PlatformOutOfCredits, PlatformUnavailable
-from gateway.jobs.breaker import Breakers
+from gateway.jobs.breakers import Breakers
 from gateway.jobs.clock import Clock
 from gateway.platforms.contract import Platform
 from gateway.telemetry.catalogue import Catalogue

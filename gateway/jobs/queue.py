@@ -10,9 +10,8 @@ own refusals, which are free, say whether there was room.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from types import MappingProxyType
 
@@ -20,76 +19,15 @@ from gateway.domain.errors import GatewayError, PlatformBusy
 from gateway.jobs.clock import Clock
 from gateway.jobs.concurrency import ConcurrencyLimit
 from gateway.jobs.estimate import rounds
+from gateway.jobs.lane import ALL, Lane, Places
 from gateway.jobs.line import Line, Waiter
 from gateway.stores.contract import Slots
 from gateway.stores.slots import of_others
 
-# The share that everybody competes for; the others are called by their model.
-ALL = ""
 # Submissions whose answers were lost keep slots of their own up to this share of a ceiling.
 LOST_SHARE = 1 / 8
 # When the vendor has refused everything for so long, whoever has waited for as long is told.
 STANDSTILL_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """
-    For operators. How many submissions of the account run, have lost their answers, and are past their age; how many
-    wait and since when, in seconds; up to how many the vendor is believed to bear, and for how long it has refused all.
-    """
-
-    running: int
-    unknown: int
-    over_age: int
-    waiting: int
-    oldest_s: float
-    allowed: int
-    ceiling: int
-    still_s: float
-
-    def __str__(self) -> str:
-        text = f"{self.running} of {self.ceiling} slots in use"
-        if self.allowed < self.ceiling:
-            text += f", {self.allowed} allowed after refusals"
-        if self.unknown:
-            text += f", {self.unknown} submissions without an answer"
-        if self.over_age:
-            text += f", {self.over_age} tasks past their age"
-        if self.waiting:
-            text += f", {self.waiting} waiting for up to {self.oldest_s:.0f} s"
-        if self.still_s:
-            text += f"; everything was refused with 429 for {self.still_s:.0f} s"
-        return text
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One account. Submissions are by id, with their models."""
-
-    account: str
-    ceiling: int
-    line: Line
-    limits: dict[str, ConcurrencyLimit]
-    expected: dict[str, str] = field(default_factory=dict)
-    waiting: dict[str, Waiter] = field(default_factory=dict)
-    since: dict[str, float] = field(default_factory=dict)
-    running: dict[str, str] = field(default_factory=dict)
-    unknown: dict[str, str] = field(default_factory=dict)
-    over_age: dict[str, str] = field(default_factory=dict)
-    keeping: Counter[str] = field(default_factory=Counter)
-    kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    ages: list[tuple[float, str]] = field(default_factory=list)
-    freed: deque[str] = field(default_factory=deque)
-    stirred: bool = False
-    serving: asyncio.Task[None] | None = None
-    alarm: tuple[float, asyncio.Task[None]] | None = None
-
-    def shares(self, model: str) -> Iterator[ConcurrencyLimit]:
-        """What bounds a submission of the model: its own limit, where it has one, and the account's."""
-        if model in self.limits:
-            yield self.limits[model]
-        yield self.limits[ALL]
 
 
 class Queue:
@@ -117,7 +55,7 @@ class Queue:
         depth: Callable[[str, int], None] = lambda _account, _depth: None,
     ) -> None:
         self._slots, self._limit, self._clock, self._chance, self._depth = slots, limit, clock, chance, depth
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._nested: Mapping[str, int] = {}
         self._timers: set[asyncio.Task[None]] = set()
         self.configure(ceilings, nested)
@@ -131,7 +69,7 @@ class Queue:
         for account, ceiling in ceilings.items():
             if (lane := self._lanes.get(account)) is None:
                 line = Line(self._narrow(account))
-                lane = self._lanes[account] = _Lane(account, ceiling, line, {ALL: ConcurrencyLimit(ceiling)})
+                lane = self._lanes[account] = Lane(account, ceiling, line, {ALL: ConcurrencyLimit(ceiling)})
             lane.ceiling = ceiling
             lane.limits[ALL].configure(ceiling)
             for name, most in nested.items():
@@ -221,18 +159,7 @@ class Queue:
 
     def places(self, account: str) -> Places:
         """How the account's slots and its line stand; also for another thread."""
-        lane, now = self._lanes[account], self._clock.now()
-        over_age = len(lane.over_age) + sum(at <= now and name in lane.running for at, name in tuple(lane.ages))
-        return Places(
-            len(lane.running) + len(lane.over_age) - over_age,
-            len(lane.unknown),
-            over_age,
-            len(lane.line),
-            now - min((lane.since.get(name, now) for name in tuple(lane.waiting)), default=now),
-            lane.limits[ALL].expected(now),
-            lane.ceiling,
-            lane.limits[ALL].still_s(now),
-        )
+        return self._lanes[account].places(self._clock.now())
 
     # What becomes of a submission that had its turn.
 
@@ -304,10 +231,10 @@ class Queue:
             timer.cancel()
         await asyncio.gather(*self._timers, *serving, return_exceptions=True)
 
-    def _most(self, lane: _Lane, share: str) -> int:
+    def _most(self, lane: Lane, share: str) -> int:
         return lane.ceiling if share == ALL else self._nested.get(f"{lane.account}/{share}", lane.ceiling)
 
-    def _width(self, lane: _Lane, model: str) -> int:
+    def _width(self, lane: Lane, model: str) -> int:
         """How many of the model can run side by side."""
         now = self._clock.now()
         return min(self._most(lane, model), *(limit.expected(now) for limit in lane.shares(model)))
@@ -325,13 +252,13 @@ class Queue:
         timer.add_done_callback(self._timers.discard)
         return timer
 
-    def _stir(self, lane: _Lane) -> None:
+    def _stir(self, lane: Lane) -> None:
         """Something has changed: see who can go."""
         lane.stirred = True
         if lane.serving is None:
             lane.serving = asyncio.create_task(self._serve(lane), name=f"queue {lane.account}")
 
-    async def _serve(self, lane: _Lane) -> None:
+    async def _serve(self, lane: Lane) -> None:
         try:
             while lane.stirred:
                 lane.stirred = False
@@ -344,7 +271,7 @@ class Queue:
         finally:
             lane.serving = None
 
-    async def _grant(self, lane: _Lane) -> None:
+    async def _grant(self, lane: Lane) -> None:
         full = set[str]()
         while (now := self._clock.now()) >= lane.limits[ALL].opens_at(now):
             full |= {model for model, limit in lane.limits.items() if model != ALL and limit.opens_at(now) > now}
@@ -365,7 +292,7 @@ class Queue:
                 self._depth(lane.account, len(lane.line))
                 waiter.granted.set_result(None)
 
-    def _age(self, lane: _Lane, now: float) -> None:
+    def _age(self, lane: Lane, now: float) -> None:
         """Give the slots of tasks past their age to others."""
         while lane.ages and lane.ages[0][0] <= now:
             _, submission = heappop(lane.ages)
@@ -375,7 +302,7 @@ class Queue:
                     limit.uncounted(submission)
                 lane.freed.append(submission)
 
-    def _still(self, lane: _Lane, model: str, now: float) -> PlatformBusy | None:
+    def _still(self, lane: Lane, model: str, now: float) -> PlatformBusy | None:
         still_s = max(limit.still_s(now) for limit in lane.shares(model))
         if still_s < STANDSTILL_S:
             return None
@@ -384,7 +311,7 @@ class Queue:
             retry_after_s=15,
         )
 
-    def _tell_standstill(self, lane: _Lane) -> None:
+    def _tell_standstill(self, lane: Lane) -> None:
         now = self._clock.now()
         if max(limit.still_s(now) for limit in lane.limits.values()) >= STANDSTILL_S:
             for waiter in lane.waiting.values():
@@ -392,7 +319,7 @@ class Queue:
                 if still is not None and now - lane.since[waiter.submission] >= STANDSTILL_S:
                     _tell(waiter, still)
 
-    def _set_alarm(self, lane: _Lane) -> None:
+    def _set_alarm(self, lane: Lane) -> None:
         """Nobody may come by when time alone lets the next one go, so somebody has to look then."""
         if not len(lane.line):
             return

@@ -10,7 +10,7 @@ import structlog
 from gateway.domain.blob import Blob
 from gateway.domain.outcome import Ticket
 from gateway.domain.size import Pixels
-from gateway.jobs.breaker import Breakers
+from gateway.jobs.breakers import Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.fit import as_made
 from gateway.jobs.hints import Hints

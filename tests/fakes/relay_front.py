@@ -18,7 +18,7 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.target import RelayTarget
 from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY, Story
 from gateway.handlers.relay import RelayHandler
-from gateway.jobs.breaker import Breakers
+from gateway.jobs.breakers import Breakers
 from gateway.jobs.settings import BreakerSettings
 from gateway.platforms.contract import Platform
 from gateway.platforms.openai import OpenAi, OpenAiSettings

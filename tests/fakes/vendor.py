@@ -15,7 +15,7 @@ from gateway.domain.egress import DIRECT, Egress
 from gateway.domain.hosts import PrivateHosts
 from gateway.domain.outcome import Finished, Outcome, Ticket, Working
 from gateway.domain.target import JobTarget
-from gateway.jobs.breaker import Breakers
+from gateway.jobs.breakers import Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.hints import Hints
 from gateway.jobs.join import DELIVERED_S

@@ -14,7 +14,7 @@ from gateway.domain.errors import GatewayError, PlatformAuthFailed, PlatformOutO
 from gateway.domain.outcome import Failed
 from gateway.emulator import Emulator, EmulatorSettings
 from gateway.jobs.account import EVERY_S, PAUSE_S, SHUT_S, Accounts
-from gateway.jobs.breaker import Breakers
+from gateway.jobs.breakers import Breakers
 from gateway.jobs.settings import BreakerSettings
 from gateway.platforms.contract import Health, Platform
 from gateway.telemetry.catalogue import Catalogue

@@ -24,7 +24,8 @@ from gateway.domain.errors import (
     PlatformUnavailable,
 )
 from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Ticket, Unsure, Working
-from gateway.jobs.breaker import Account, Attempt, Breaker, Breakers, State, Verdict
+from gateway.jobs.breaker import Account, Attempt, Breaker, State, Verdict
+from gateway.jobs.breakers import Breakers
 from gateway.jobs.settings import BreakerSettings
 from gateway.upstream.session import Answered, MaybeSent, NotSent, Sent
 from gateway.wire.call import Answer

@@ -26,7 +26,7 @@ from gateway.domain.edit import OutputFormat, ResponseFormat
 from gateway.domain.errors import AnswerLost, GatewayError
 from gateway.domain.outcome import Finished, Outcome, Ticket, Unsure, Working
 from gateway.domain.target import JobTarget
-from gateway.jobs.breaker import Breakers
+from gateway.jobs.breakers import Breakers
 from gateway.jobs.clock import Clock
 from gateway.jobs.handle import JobHandle
 from gateway.jobs.hints import Hints

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from gateway.domain.errors import GatewayError, Paid, PlatformBusy, PlatformUnavailable
 from gateway.jobs.clock import Clock
 from gateway.jobs.concurrency import PAUSE_S
-from gateway.jobs.queue import ALL, STANDSTILL_S, Queue
+from gateway.jobs.lane import ALL
+from gateway.jobs.queue import STANDSTILL_S, Queue
 from gateway.stores.slots import MemorySlots
 from tests.fakes.clock import loop_clock
 from tests.fakes.customer import until
