@@ -25,6 +25,8 @@ log = structlog.get_logger("gateway.jobs")
 
 # The longest time between two questions about one account; while it is shut; and the shortest, whoever doubts.
 EVERY_S, SHUT_S, PAUSE_S = 300.0, 4.0, 2.0
+# What shut an account says nothing any more when no answer has confirmed it for so long: submissions find out.
+STALE_S = 30.0
 
 
 class Accounts:
@@ -50,6 +52,7 @@ class Accounts:
         self._called = asyncio.Event()
         self._due: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._told: dict[str, float] = {}  # when an account was last heard of, or found silent while submissions failed
 
     def doubt(self, account: str, *, failing: bool = False) -> None:
         """
@@ -88,8 +91,8 @@ class Accounts:
             self._metrics.upstream_responses(platform.name, "probe", status).inc()
             if isinstance(sent, Answered):
                 self._heard(platform, sent)
-            elif failing:
-                self._breakers.shut(name, PlatformUnavailable, "it does not answer")
+            else:
+                self._silent(name, failing)
         except Exception:
             log.exception("account not asked", platform=platform.name)
         finally:
@@ -98,7 +101,16 @@ class Accounts:
             self._due[name] = self._clock.now() + (SHUT_S if shut else EVERY_S) * (0.9 + 0.1 * self._chance())
             self._called.set()
 
+    def _silent(self, name: str, failing: bool) -> None:
+        if self._breakers.account(name).cause is not None:
+            if self._clock.now() - self._told.get(name, 0.0) > STALE_S:
+                self._breakers.good(name)
+        elif failing and name in self._told:  # of one that never answers this question it says nothing
+            self._told[name] = self._clock.now()
+            self._breakers.shut(name, PlatformUnavailable, "it does not answer")
+
     def _heard(self, platform: Platform, sent: Answered) -> None:
+        self._told[platform.account] = self._clock.now()
         name, health = platform.account, platform.read_probe(sent.answer)
         if health.credits is not None:
             self._metrics.platform_credits(platform.name).set(health.credits)

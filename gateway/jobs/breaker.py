@@ -225,7 +225,9 @@ class Breaker:
             self._faults, self._why = self._faults + 1, attempt.why
             settings = self._settings()
             probing, enough = self._until is not None, self._faults >= settings.failures
-            if probing or enough or attempt.verdict is Verdict.HOPELESS:
+            # A single refusal of key or account may be a stray one: the account is asked, see `account`.
+            again = attempt.verdict is Verdict.HOPELESS and self._faults > 1
+            if probing or enough or again:
                 self._open_s = min(settings.longest, max(settings.open_for, 2 * self._open_s))
                 self._until, self.cause = self._now() + self._open_s, attempt.cause
                 self._round += 1

@@ -69,7 +69,7 @@ class Breakers:
             if of == name and breaker.standing.state is not State.CLOSED:
                 if ended is not None and breaker.cause is ended is not PlatformUnavailable:
                     breaker.reset()
-                elif ended is not None or (breaker.cause is not PlatformUnavailable and breaker.standing.faults == 1):
+                elif ended is not None:
                     breaker.ease()
 
     def states(self) -> Mapping[tuple[str, str], Standing]:

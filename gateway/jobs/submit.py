@@ -10,7 +10,15 @@ import asyncio
 from typing import Protocol
 
 from gateway.domain.blob import Blob
-from gateway.domain.errors import AnswerLost, Paid, PlatformBusy, PlatformUnreachable, QueueFull
+from gateway.domain.errors import (
+    AnswerLost,
+    Paid,
+    PlatformAuthFailed,
+    PlatformBusy,
+    PlatformOutOfCredits,
+    PlatformUnreachable,
+    QueueFull,
+)
 from gateway.domain.outcome import Failed, Outcome, Ticket, Unsure, Working
 from gateway.jobs.hints import LOST_S, Hint
 from gateway.jobs.job import Job
@@ -23,6 +31,8 @@ from gateway.upstream.session import Answered, MaybeSent, NotSent, Sent
 
 # Nothing was sent, so trying again costs nothing; three times, about 20 s with slow connects.
 CONNECT_TRIES = 3
+# What says that the account itself may be no good.
+REFUSED = (PlatformAuthFailed, PlatformOutOfCredits)
 # Waiting for a slot ends a moment before the client's own time does, so that the client hears the reason.
 REASON_SHARE, REASON_S = 0.05, 1.0
 
@@ -141,6 +151,8 @@ class Submit:
             if isinstance(sent, Answered):
                 self.pictures += sent.answer.pictures
                 outcome = self._platform.read_submit(self._plan, sent.answer)
+                if isinstance(outcome, Failed) and isinstance(outcome.error, REFUSED):
+                    tools.doubt(self._platform.account)
             if not isinstance(outcome, Working):
                 self._job.sent(self._index)
             attempt.heard(sent, outcome)

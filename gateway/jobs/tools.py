@@ -25,7 +25,7 @@ from gateway.wire.call import Call
 
 log = structlog.get_logger("gateway.jobs")
 
-# Statuses that say that the key or the account is refused, to a submission and to a poll.
+# Statuses that say to a poll that the key is refused. What a submission is told is the platform's to read.
 REFUSED = ("401", "402", "403")
 
 
@@ -82,7 +82,7 @@ class Tools:
     def heard(self, platform: Platform, call: str, sent: Sent) -> None:
         status = str(sent.answer.status) if isinstance(sent, Answered) else "0"
         self.metrics.upstream_responses(platform.name, call, status).inc()
-        if status in REFUSED:
+        if call == "poll" and status in REFUSED:
             self.doubt(platform.account)
         if call == "submit" and not isinstance(sent, Answered):
             proof = sent.proof if isinstance(sent, NotSent) else "nothing"

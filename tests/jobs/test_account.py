@@ -13,7 +13,7 @@ from gateway.app import Gateway
 from gateway.domain.errors import GatewayError, PlatformAuthFailed, PlatformOutOfCredits, PlatformUnavailable
 from gateway.domain.outcome import Failed
 from gateway.emulator import Emulator, EmulatorSettings
-from gateway.jobs.account import EVERY_S, PAUSE_S, SHUT_S, Accounts
+from gateway.jobs.account import EVERY_S, PAUSE_S, SHUT_S, STALE_S, Accounts
 from gateway.jobs.breakers import Breakers
 from gateway.jobs.settings import BreakerSettings
 from gateway.platforms.contract import Health, Platform
@@ -142,6 +142,29 @@ async def test_silence_alone_shuts_nothing() -> None:
         assert watched.cause is PlatformUnavailable
 
 
+@pytest.mark.parametrize("failing", [False, True])
+async def test_nothing_stays_shut_on_old_evidence(failing: bool) -> None:
+    """The question is not answered any more, whatever shut the account: submissions find out, before long."""
+    watched = Watched(left("7"), NotSent("no") if failing else left("0"), NotSent("no"))
+    async with watched.watching():
+        await asyncio.sleep(10)
+        watched.accounts.doubt("toy", failing=failing)
+        await asyncio.sleep(5)
+        assert watched.cause is (PlatformUnavailable if failing else PlatformOutOfCredits)
+        await asyncio.sleep(STALE_S + 3 * SHUT_S)
+        watched.breakers.of("toy", "toy-1").check()
+
+
+async def test_a_question_that_nobody_ever_answers() -> None:
+    """A vendor or a way out without it: that says nothing of the account."""
+    watched = Watched(NotSent("no"))
+    async with watched.watching():
+        await asyncio.sleep(10)
+        watched.accounts.doubt("toy", failing=True)
+        await asyncio.sleep(10)
+        assert watched.cause is None and len(watched.rounds) == 2
+
+
 async def test_a_question_that_hangs_holds_up_no_other() -> None:
     """Each account has its own: one vendor's silence is not another's."""
     watched, second = Watched(left("0")), Asked()
@@ -175,22 +198,21 @@ async def test_the_platforms_of_the_moment() -> None:
 
 @pytest.mark.parametrize("status", [401, 402, 403])
 async def test_a_refused_poll_raises_doubt(status: int) -> None:
-    """So does a submission; the question decides, not they."""
+    """The question decides, not the poll."""
     heard: list[str] = []
     works = Works(Vendor(), doubt=heard.append)
     works.tools.heard(works.vendor, "poll", Answered(Answer(status, {}, b"")))
-    works.tools.heard(works.vendor, "submit", Answered(Answer(status, {}, b"")))
     works.tools.heard(works.vendor, "poll", Answered(Answer(404, {}, b"")))
-    assert heard == ["toy", "toy"]
+    assert heard == ["toy"]
 
 
 async def test_a_refused_submission_is_told_as_it_is() -> None:
-    """The client hears the platform's reason."""
-    error = PlatformOutOfCredits("empty")
-    works = Works(Vendor(submits=[Failed(error)]))
+    """The client hears the platform's reason, and the account is asked."""
+    error, heard = PlatformOutOfCredits("empty"), list[str]()
+    works = Works(Vendor(submits=[Failed(error)]), doubt=heard.append)
     handle = await works.supervisor.start(works.order())
     await handle.job.until_finished()
-    assert handle.job.results == [error]
+    assert handle.job.results == [error] and heard == ["toy"]
 
 
 async def test_in_a_gateway(start_gateway: StartGateway) -> None:

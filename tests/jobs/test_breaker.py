@@ -47,6 +47,11 @@ class Stand:
     def state(self) -> State:
         return self.breaker.standing.state
 
+    def open(self) -> None:
+        """By what all others would meet as well, met twice."""
+        for _ in range(2):
+            self.attempt(HOPELESS)
+
     def attempt(self, verdict: Verdict) -> None:
         with self.breaker.attempt() as attempt:
             attempt.verdict, attempt.why = verdict, "x"
@@ -93,8 +98,9 @@ def test_what_an_attempt_says(sent: Sent, outcome: Outcome | None, verdict: Verd
         ([FAULT, FAULT, WELL, FAULT, FAULT], CLOSED),
         ([FAULT, FAULT, NOTHING, FAULT], OPEN),
         ([NOTHING] * 20, CLOSED),
-        ([HOPELESS], OPEN),
-        ([WELL, HOPELESS], OPEN),
+        ([HOPELESS], CLOSED),
+        ([HOPELESS, WELL, HOPELESS], CLOSED),
+        ([WELL, HOPELESS, HOPELESS], OPEN),
     ],
 )
 def test_opening(verdicts: Sequence[Verdict], state: State) -> None:
@@ -108,7 +114,7 @@ def test_opening(verdicts: Sequence[Verdict], state: State) -> None:
 def test_open_is_unpaid_and_says_when() -> None:
     """Nothing is sent; whoever asks hears how long it will be."""
     stand = Stand()
-    stand.attempt(HOPELESS)
+    stand.open()
     stand.time += 3.0
     told = stand.refused()
     assert (told.paid, told.retry_after_s, told.hopeful) == (Paid.NO, 7.0, True)
@@ -122,7 +128,7 @@ def test_open_is_unpaid_and_says_when() -> None:
 def test_a_probe_decides(verdict: Verdict, state: State, next_open_s: float | None) -> None:
     """One at a time: meanwhile all others are refused. A probe without a verdict leaves the next one to be it."""
     stand = Stand()
-    stand.attempt(HOPELESS)
+    stand.open()
     stand.time += 10.0
     assert stand.state is HALF_OPEN
     stand.breaker.check()
@@ -135,14 +141,14 @@ def test_a_probe_decides(verdict: Verdict, state: State, next_open_s: float | No
         assert stand.state is CLOSED
         return
     if state is CLOSED:
-        stand.attempt(HOPELESS)
+        stand.open()
     assert stand.breaker.standing.opens_in_s == next_open_s
 
 
 def test_a_probe_that_breaks_off() -> None:
     """Cancelled, or a bug: the breaker is not stuck."""
     stand = Stand()
-    stand.attempt(HOPELESS)
+    stand.open()
     stand.time += 10.0
     with pytest.raises(ZeroDivisionError), stand.breaker.attempt():
         raise ZeroDivisionError
@@ -154,7 +160,7 @@ def test_a_probe_that_breaks_off() -> None:
 def test_pauses_double_up_to_the_longest() -> None:
     """And begin anew after a success."""
     stand, pauses = Stand(), []
-    stand.attempt(HOPELESS)
+    stand.open()
     for _ in range(5):
         pauses.append(stand.breaker.standing.opens_in_s)
         stand.time += pauses[-1]
@@ -229,24 +235,24 @@ def test_a_shut_account(cause: type[GatewayError]) -> None:
 
 
 def test_a_stray_refusal_and_a_gated_model() -> None:
-    """A refusal while the account is well: the next submission finds out at once; when it meets it again, it waits."""
-    time = [0.0]
-    breakers = Breakers(BreakerSettings(open_for=5), lambda: time[0])
+    """One refusal keeps nobody away, as the account is asked; a second one in a row keeps all from that model."""
+    breakers = Breakers(BreakerSettings(open_for=5), lambda: 0.0)
     breaker = breakers.of("bfl", "gated")
-    for state in (HALF_OPEN, OPEN):
+    for state in (CLOSED, OPEN):
         with breaker.attempt() as attempt:
             attempt.heard(ANSWERED, Failed(PlatformAuthFailed("403")))
-        with pytest.raises(PlatformAuthFailed) as told:
-            breaker.check()
-        assert "gated" in told.value.text
         breakers.good("bfl")
         assert breaker.standing.state is state
+    with pytest.raises(PlatformAuthFailed) as told:
+        breaker.check()
+    assert "gated" in told.value.text and told.value.retry_after_s == 5.0
+    breakers.of("bfl", "other").check()
 
 
 def test_a_probe_that_hangs() -> None:
     """It does not keep the next one from going for longer than a moment, and says nothing any more when it ends."""
     stand = Stand()
-    stand.attempt(HOPELESS)
+    stand.open()
     stand.time += 10.0
     with ExitStack() as together:
         hanging = together.enter_context(stand.breaker.attempt())

@@ -195,8 +195,8 @@ async def test_no_waiting_for_a_platform_that_is_left_alone(monkeypatch: pytest.
 
     def trip(_step: str) -> None:
         # As another submission of the same moment would.
-        attempt = Attempt(Verdict.HOPELESS)
-        works.breakers.of("toy", MODEL)._learn(attempt)
+        for _ in range(2):
+            works.breakers.of("toy", MODEL)._learn(Attempt(Verdict.HOPELESS))
 
     monkeypatch.setattr(works.queue, "turn", turn)
     works.vendor.before = trip

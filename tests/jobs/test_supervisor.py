@@ -283,8 +283,9 @@ async def test_all_at_once_see_each_others_wait() -> None:
 
 async def trip(works: Works) -> None:
     """The breaker of the only platform opens."""
-    with works.breakers.of("toy", MODEL).attempt() as attempt:
-        attempt.verdict = Verdict.HOPELESS
+    for _ in range(2):
+        with works.breakers.of("toy", MODEL).attempt() as attempt:
+            attempt.verdict = Verdict.HOPELESS
 
 
 async def test_a_platform_that_is_left_alone() -> None:
