@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 # An SDK's own pause is at most a minute, which is also the longest `retry-after`; then the upload has to come in.
 REMEMBERED_S = 180.0
-MOST = 10_000
+MOST, MOST_ALIKE = 10_000, 100
 
 
 class Refusals:
@@ -31,7 +31,7 @@ class Refusals:
         while self._told and (len(self._told) >= MOST or next(iter(self._told.values()))[-1] <= now - REMEMBERED_S):
             self._told.popitem(last=False)
         if mark is not None:
-            self._told.setdefault((caller, mark), deque(maxlen=MOST)).append(now)
+            self._told.setdefault((caller, mark), deque(maxlen=MOST_ALIKE)).append(now)
             self._told.move_to_end((caller, mark))
 
     def take(self, caller: str, *marks: str | None) -> bool:
