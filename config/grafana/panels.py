@@ -125,15 +125,15 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             "Slots by reason",
-            "Submissions that run, that have lost their answers, and tasks past their age; the line is how many the "
-            "platform is believed to bear after its refusals.",
+            "Submissions that run, those whose answer was lost, and tasks past their age; `allowed` is how many at a "
+            "time the platform is expected to accept, learned from its 429 answers.",
             {
                 "{{platform}} {{reason}}": f"sum by (platform, reason) (gateway_slots{{{AT}}})",
                 "{{platform}} allowed": f"sum by (platform) (gateway_slots_allowed{{{AT}}})",
             },
         ),
         Panel(
-            "Oldest in the queue", "How long the first of those who wait has waited. One that only grows stands still.",
+            "Oldest in the queue", "How long the oldest submission has waited; one that only grows is a stalled queue.",
             {"{{platform}}": f"max by (platform) (gateway_queue_oldest_seconds{{{AT}}})"}, "s", limits=(30, 60),
         ),
         Panel(
@@ -239,7 +239,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             {"{{platform}} {{model}}": f"max by (platform, model) (gateway_breaker_state{{{AT}}})"}, limits=(1, 2),
         ),
         Panel(
-            "Accounts shut", "1 while a platform itself says that its account is empty or its key refused.",
+            "Accounts shut", "1 while an account gets no submissions: refused key, no credits, or no answer.",
             {"{{platform}}": f"max by (platform) (gateway_account_shut{{{AT}}})"}, limits=(1, 1),
         ),
         Panel(

@@ -25,7 +25,14 @@ def auth(doorman: Callable[[], Doorman], guesses: Guesses, wall: Callable[[], fl
 
     @web.middleware
     async def auth(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[CALLER] = ANYBODY if is_open(request) else _admit(doorman(), request, guesses, wall())
+        if is_open(request):
+            request[CALLER] = ANYBODY
+        else:
+            duty = doorman()
+            # Before its path is checked: the log says whose key it was.
+            caller = request[CALLER] = _admit(duty, request, guesses, wall())
+            if request.match_info.route.resource is not None:
+                duty.check_path(caller, request.method, request.path)
         return await handler(request)
 
     return auth
@@ -51,6 +58,4 @@ def _admit(doorman: Doorman, request: web.Request, guesses: Guesses, now: float)
             guesses.wrong(origin)
             raise
         guesses.right(origin, key)
-    if request.match_info.route.resource is not None:
-        doorman.check_path(caller, request.method, request.path)
     return caller

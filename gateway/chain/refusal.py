@@ -50,7 +50,7 @@ def plain(status: int) -> GatewayError:
 
 def fault(error: BaseException | None) -> GatewayError:
     if isinstance(error, LineTooLong) or "Too many headers" in str(error):
-        return HeadersTooLarge("The request line or the headers are longer or more than allowed.")
+        return HeadersTooLarge("Too many headers, or a header or the request line is longer than listen.header_line.")
     if isinstance(error, HttpProcessingError | web.RequestPayloadError):
         return InvalidRequest("The request is not valid HTTP.")
     return InternalError("The gateway failed. The request id leads to the details in its log.")

@@ -111,6 +111,8 @@ class Complaints:
         entry = self._document.entries[path]
         if path in self._document.broken:
             return
+        if kind == "too_short" and any(broken[: len(path)] == path for broken in self._document.broken):
+            return  # what is missing has been complained about
         if kind in ("value_error", "assertion_error"):
             text = self._without_values(path, text)
         text = plain_words(kind, text)

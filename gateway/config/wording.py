@@ -23,12 +23,14 @@ _PLAIN_WORDS: Final[Mapping[str, str]] = {
 _SUBJECT: Final = re.compile(
     r"^(?:Value error, |Assertion failed, |(?:Input|String|List|Tuple|Dictionary|Set|Value) (?=should ))"
 )
+# What a list that is too short has instead can be seen in the file.
+_AFTER: Final = re.compile(r" after validation, not \d+$")
 _USER_INFO: Final = re.compile(r"//[^/\s]*@")
 
 
 def plain_words(kind: str, message: str) -> str:
     """Pydantic's message without its subject: the key's path stands in front already."""
-    return _PLAIN_WORDS.get(kind) or _SUBJECT.sub("", message)
+    return _PLAIN_WORDS.get(kind) or _AFTER.sub("", _SUBJECT.sub("", message))
 
 
 def found(entry: Entry, kind: str = "", *, hidden: bool = False) -> str:

@@ -60,7 +60,7 @@ def boundary_in(content_type: str) -> str:
     """Raises: UnsupportedMedia for another type, InvalidMultipart without one legal boundary."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
-        raise UnsupportedMedia("The Content-Type is multipart/form-data or application/json here.")
+        raise UnsupportedMedia("Unsupported Content-Type: send multipart/form-data or application/json.")
     found = _BOUNDARY.findall(content_type)
     if len(found) != 1:
         raise InvalidMultipart("The Content-Type multipart/form-data needs one boundary.")

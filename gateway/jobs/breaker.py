@@ -97,7 +97,10 @@ class Standing:
     def __str__(self) -> str:
         match self.state:
             case State.CLOSED:
-                return f"closed, after {self.faults} faults in a row ({self.why})" if self.faults else "closed"
+                if not self.faults:
+                    return "closed"
+                count = "one fault" if self.faults == 1 else f"{self.faults} faults in a row"
+                return f"closed, after {count} ({self.why})"
             case State.HALF_OPEN:
                 return f"half-open: the next submission is a probe; last fault: {self.why}"
         return f"open for another {self.opens_in_s:.0f} s; last fault: {self.why}"

@@ -18,8 +18,8 @@ from gateway.telemetry.catalogue import Catalogue
 LOST_S = 120.0
 
 
-def place(base: str, prefix: str, platform: str, job: str, index: int, mac: str) -> str:
-    """An address below the operator's, which may have the prefix of every path at its end."""
+def address(base: str, prefix: str, platform: str, job: str, index: int, mac: str) -> str:
+    """The call-back URL of one submission below the operator's `base`, which may end with the prefix of every path."""
     return f"{base.removesuffix(prefix)}{prefix}/hooks/{platform}/{quote(job, safe='')}/{index}/{mac}"
 
 
@@ -71,7 +71,7 @@ class Hints:
 
     def url(self, base: str, platform: str, job: str, index: int) -> str:
         """Where the vendor is to call about this submission."""
-        return place(base, self._prefix, platform, job, index, self._mac("url", platform, job, index))
+        return address(base, self._prefix, platform, job, index, self._mac("url", platform, job, index))
 
     def good(self, mac: str, platform: str, job: str, index: int) -> bool:
         """True for the end of an address that was given out for this submission."""

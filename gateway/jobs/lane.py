@@ -18,7 +18,8 @@ ALL = ""
 class Places:
     """
     For operators. How many submissions of the account run, have lost their answers, and are past their age; how many
-    wait and since when, in seconds; up to how many the vendor is believed to bear, and for how long it has refused all.
+    wait and since when, in seconds; how many at a time the vendor is expected to accept, and for how long it has
+    refused all.
     """
 
     running: int

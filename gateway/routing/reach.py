@@ -103,4 +103,5 @@ def _identity(target: Target) -> tuple[object, ...]:
     """Equal for equal targets, and hashable."""
     terms = target.terms
     said = (tuple(sorted(values.items())) for values in (terms.defaults, terms.overrides, terms.pins))
-    return target.platform, target.model, terms.rule, terms.mask, terms.oversize, *said
+    policies = (terms.mask, terms.oversize, terms.convert, terms.size_policy)
+    return target.platform, target.model, terms.rule, *policies, *said

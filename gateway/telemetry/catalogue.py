@@ -67,11 +67,11 @@ class Catalogue:
         )
         self.submissions_active = gauge("submissions_active", "Submissions that hold a slot", "platform", "model")
         self.slots = gauge(
-            "slots", "Submissions of the account that run, have lost their answers, or are past their age",
+            "slots", "Submissions of the account that run, whose answer was lost, or that are past their age",
             "platform", "reason",
         )  # fmt: skip
         self.slots_allowed = gauge(
-            "slots_allowed", "How many submissions the vendor is believed to bear side by side", "platform"
+            "slots_allowed", "How many submissions at a time the vendor is expected to accept", "platform"
         )
         self.queue_depth = gauge("queue_depth", "Submissions waiting for a slot", "platform")
         self.queue_oldest = gauge(

@@ -88,14 +88,16 @@ async def test_an_expired_key_is_a_wrong_one(serve: Serve) -> None:
 
 
 async def test_a_path_that_is_not_the_keys(serve: Serve) -> None:
-    """403 before the handler, with a code of its own."""
+    """403 before the handler, with a code of its own; the log says whose key it was."""
 
     async def handler(_request: web.Request) -> web.StreamResponse:
         raise AssertionError
 
-    stage = await serve(handler, keys=[key_settings(KEY)[0] | {"paths": ["/v1/images/*"]}])
-    heard = await exchange(stage.url, GET, BEARER)
+    with logbook() as book:
+        stage = await serve(handler, keys=[key_settings(KEY)[0] | {"paths": ["/v1/images/*"]}])
+        heard = await exchange(stage.url, GET, BEARER)
     assert (heard.status, heard.error["code"]) == (403, "path_not_allowed")
+    assert book.request["caller"] == "client-0"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from gateway.domain.errors import (
     NotFound,
     Paid,
     PlatformBusy,
+    PlatformOutOfCredits,
     QueueFull,
     RangeOutside,
 )
@@ -71,14 +72,18 @@ async def test_every_fault_of_the_tree_has_its_answer(serve: Serve, kind: type[G
         (QueueFull("x"), "true", "11"),
         (PlatformBusy("x", retry_after_s=7, paid=Paid.MAYBE), "false", None),
         (AnswerLost("x", retry_after_s=7, paid=Paid.MAYBE), "false", None),
-        (InvalidField("x", param="size", retry_after_s=7), "false", None),
+        (PlatformOutOfCredits("x", retry_after_s=30), "false", "30"),
+        (InvalidField("x", param="size"), "false", None),
         (InternalError("x"), "false", None),
     ],
 )
 async def test_only_what_is_unpaid_and_hopeful_may_come_again(
     serve: Serve, fault: GatewayError, again: str, after: str | None
 ) -> None:
-    """`x-should-retry` rules the SDKs; `retry-after` stays between a resend and the minute that they honour."""
+    """
+    `x-should-retry` rules the SDKs; `retry-after` stays between a resend and the minute that they honour. It also tells
+    people when something unpaid is worth another try, which no program should make by itself.
+    """
     heard = await exchange((await serve(raising(fault))).url, GET)
     assert (heard.headers["x-should-retry"], heard.headers.get("retry-after")) == (again, after)
 

@@ -84,3 +84,20 @@ def test_plain_http_and_a_proxy(tmp_path: Path) -> None:
         load(Config, path, {})
     assert "platforms.openai.proxy: would read the key, as http://vllm:80 is plain http" in str(caught.value)
     assert "http://p:1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ('["${MISSING}"]', "openai.api_keys[0]: environment variable MISSING is not set"),
+        ("[]", "openai.api_keys: should have at least 1 item"),
+    ],
+)
+def test_a_list_that_is_too_short_is_told_once(tmp_path: Path, keys: str, problem: str) -> None:
+    """An item that cannot be read is the whole problem; that the list is short without it is no second one."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(f"platforms: {{openai: {{kind: openai, api_keys: {keys}}}}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(Config, path, {})
+    (line,) = str(caught.value).splitlines()
+    assert line.endswith(f": platforms.{problem}")

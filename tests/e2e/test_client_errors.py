@@ -36,7 +36,9 @@ CASES = {
     "wrong key": Case("AuthenticationError", 401, "invalid_api_key", call={"key": "gw-nobody"}),
     "size": Case("BadRequestError", 400, "invalid_value", "size", call={"size": "1x9"}),
     "n": Case("BadRequestError", 400, "invalid_value", "n", call={"n": 11}),
-    "five pictures": Case("BadRequestError", 400, "invalid_value", "image[4]", call={"how": "list", "pictures": 5}),
+    "five pictures": Case(
+        "BadRequestError", 400, "unsupported_parameter", "image[4]", call={"how": "list", "pictures": 5}
+    ),
     "unknown field": Case("BadRequestError", 400, "unsupported_parameter", "guidance", call={"extra": {"guidance": 3}}),
     "seed": Case("BadRequestError", 400, "invalid_value", "seed", call={"extra": {"seed": -1}}),
     "transparent": Case(

@@ -111,6 +111,17 @@ def test_opening(verdicts: Sequence[Verdict], state: State) -> None:
     assert stand.state is state
 
 
+@pytest.mark.parametrize(
+    ("faults", "text"),
+    [(0, "closed"), (1, "closed, after one fault (x)"), (2, "closed, after 2 faults in a row (x)")],
+)
+def test_closed_says_what_was_seen(faults: int, text: str) -> None:
+    stand = Stand()
+    for _ in range(faults):
+        stand.attempt(FAULT)
+    assert str(stand.breaker.standing) == text
+
+
 def test_open_is_unpaid_and_says_when() -> None:
     """Nothing is sent; whoever asks hears how long it will be."""
     stand = Stand()
@@ -205,7 +216,7 @@ def test_accounts_are_apart() -> None:
         attempt.verdict = FAULT
     assert breakers.states()["two", ""].state is CLOSED
     assert breakers.told()["one"].startswith("m: open for another")
-    assert breakers.told()["two"].startswith("closed, after 1 fault")
+    assert breakers.told()["two"].startswith("closed, after one fault (")
 
 
 CAUSES: list[type[GatewayError]] = [PlatformOutOfCredits, PlatformAuthFailed, PlatformUnavailable]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.caller import Caller
-from gateway.domain.target import Target
+from gateway.domain.target import NO_TERMS, ConvertPolicy, JobTarget, MaskPolicy, OversizePolicy, SizePolicy, Target
 from gateway.routing.choose import choose, decide
 from gateway.routing.facts import PATHS, Facts, Kind
 from gateway.routing.job import JobOption
 from gateway.routing.match import Condition, Match, Verdict
-from gateway.routing.reach import KEPT
+from gateway.routing.reach import KEPT, distinct
 from gateway.routing.rules import Rule, Rules
 from tests.routing.house import edit, rules
 
@@ -232,3 +232,23 @@ def test_conditions_are_hashable() -> None:
     for rule in many("mixed", 20).rules:
         conditions.update(rule.match.conditions)
     assert len(conditions) < 30
+
+
+OTHER_TERMS: dict[str, Any] = {
+    "defaults": {"a": "1"},
+    "overrides": {"a": "1"},
+    "pins": {"a": "1"},
+    "mask": MaskPolicy.FILL,
+    "oversize": OversizePolicy.DOWNSCALE,
+    "convert": ConvertPolicy.PNG,
+    "size_policy": SizePolicy.EXACT,
+    "rule": "r",
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(NO_TERMS)])
+def test_targets_that_differ_in_anything_are_two(name: str) -> None:
+    """Whatever a route can say; and equal ones are one."""
+    target = JobTarget("bfl", "kontext-pro")
+    other = replace(target, terms=replace(NO_TERMS, **{name: OTHER_TERMS[name]}))
+    assert distinct([target, other, replace(target), replace(other)]) == (target, other)

@@ -114,7 +114,7 @@ async def test_what_will_be_counted_stands_at_zero(
         f'gateway_moderated_total{{{pro},stage="output"}}',
         'gateway_queue_depth{platform="bfl"}',
         'gateway_results_lost_total{platform="bfl"}',
-        'gateway_breaker_state{platform="bfl"}',
+        f"gateway_breaker_state{{{pro}}}",
         f"gateway_spent_credits_total{{{pro}}}",
         'gateway_limited_total{limit="requests"}',
         'gateway_limited_total{limit="credits-day"}',

@@ -47,7 +47,8 @@ def envelope(error: GatewayError, code: str | None = None) -> dict[str, Any]:
 def headers(error: GatewayError) -> dict[str, str]:
     """
     What tells a client's own retry logic what to do. Stock SDKs send 408, 409, 429 and 5xx up to three times
-    unless `x-should-retry` says no, and what may have been paid must not come again.
+    unless `x-should-retry` says no, and what may have been paid must not come again. An unpaid fault that an operator
+    has to mend says no, and in `retry-after` when to try again by hand.
     """
     again = error.hopeful and (error.paid is Paid.NO or error.safe)
     found = {"x-should-retry": "true" if again else "false"}
