@@ -32,7 +32,7 @@ from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.pixels import fulfil
 from gateway.handlers.received import ELSEWHERE, Purpose
 from gateway.handlers.relay import RelayHandler
-from gateway.handlers.resend import idempotency_key, is_resend
+from gateway.handlers.resend import idempotency_key, is_resend, may_have_lost
 from gateway.handlers.take import Taken, Taker
 from gateway.imaging.workers import Imaging
 from gateway.jobs.clock import Clock
@@ -70,7 +70,7 @@ class Images:
         try:
             return await self._serve(request)
         except GatewayError as error:
-            if error.paid is Paid.NO:
+            if error.paid is Paid.NO and not may_have_lost(request):
                 mark = request[STORY].fingerprint or _shape(request)
                 self.supervisor.refusals.note(request[CALLER].id, mark)
             raise
