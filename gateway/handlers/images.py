@@ -188,8 +188,10 @@ class Images:
         plan, made = await fulfil(plan, self.imaging, self.taker.spool)
         if told.fingerprint is None:
             told.fingerprint, told.again = fingerprint(who.id, told.route, edit), is_resend(request)
+            read = (who.id, told.fingerprint, _shape(request))
+            self.supervisor.refusals.read(*read)
             if told.again and key is None:
-                told.again = not self.supervisor.refusals.take(who.id, told.fingerprint, _shape(request))
+                told.again = not self.supervisor.refusals.take(*read)
         return Order(
             caller=who.id,
             who=who,
