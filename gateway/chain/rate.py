@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.domain.errors import LimitReached
 from gateway.handlers.counted import count
 from gateway.handlers.keys import CALLER, STORY
+from gateway.handlers.resend import may_have_lost
 from gateway.jobs.refusals import Refusals, shape
 from gateway.stores.contract import Limits, Usage
 from gateway.telemetry.catalogue import Catalogue
@@ -24,7 +25,8 @@ def rate(limits: Limits, catalogue: Catalogue, refusals: Refusals) -> Middleware
             try:
                 await count(request, limits, catalogue, request[STORY].id, ONE)
             except LimitReached:
-                refusals.note(request[CALLER].id, shape(request[STORY].route, request.content_length))
+                if not may_have_lost(request):
+                    refusals.note(request[CALLER].id, shape(request[STORY].route, request.content_length))
                 raise
         return await handler(request)
 

@@ -32,7 +32,7 @@ from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.pixels import fulfil
 from gateway.handlers.received import ELSEWHERE, Purpose
 from gateway.handlers.relay import RelayHandler
-from gateway.handlers.resend import idempotency_key, is_resend
+from gateway.handlers.resend import idempotency_key, is_resend, may_have_lost
 from gateway.handlers.take import Taken, Taker
 from gateway.imaging.workers import Imaging
 from gateway.jobs.clock import Clock
@@ -70,7 +70,7 @@ class Images:
         try:
             return await self._serve(request)
         except GatewayError as error:
-            if error.paid is Paid.NO:
+            if error.paid is Paid.NO and not may_have_lost(request):
                 mark = request[STORY].fingerprint or _shape(request)
                 self.supervisor.refusals.note(request[CALLER].id, mark)
             raise
@@ -188,8 +188,10 @@ class Images:
         plan, made = await fulfil(plan, self.imaging, self.taker.spool)
         if told.fingerprint is None:
             told.fingerprint, told.again = fingerprint(who.id, told.route, edit), is_resend(request)
+            read = (who.id, told.fingerprint, _shape(request))
+            self.supervisor.refusals.read(*read)
             if told.again and key is None:
-                told.again = not self.supervisor.refusals.take(who.id, told.fingerprint, _shape(request))
+                told.again = not self.supervisor.refusals.take(*read)
         return Order(
             caller=who.id,
             who=who,

@@ -21,6 +21,7 @@ class Refusals:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._told: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], tuple[str | None, float]] = OrderedDict()
 
     def note(self, caller: str, mark: str | None) -> None:
         """
@@ -34,16 +35,33 @@ class Refusals:
             self._told.setdefault((caller, mark), deque(maxlen=MOST_ALIKE)).append(now)
             self._told.move_to_end((caller, mark))
 
-    def take(self, caller: str, *marks: str | None) -> bool:
-        """True, once for each refusal, when a repetition with one of these marks is that of a refused request."""
-        for mark in marks:
-            if mark is not None and (told := self._told.get((caller, mark))) is not None:
-                at = told.pop()
-                if not told:
-                    del self._told[caller, mark]
-                if at > self._now() - REMEMBERED_S:
-                    return True
-        return False
+    def read(self, caller: str, fingerprint: str, shape: str | None) -> None:
+        """A request of this shape was read: what was refused unread may have been any of those that look like it."""
+        now = self._now()
+        while self._seen and (len(self._seen) >= MOST or next(iter(self._seen.values()))[1] <= now - REMEMBERED_S):
+            self._seen.popitem(last=False)
+        if shape is not None:
+            only, _ = self._seen.pop((caller, shape), (fingerprint, now))
+            self._seen[caller, shape] = (only if only == fingerprint else None, now)
+
+    def take(self, caller: str, fingerprint: str, shape: str | None) -> bool:
+        """
+        True, once for each refusal, when this repetition is that of a refused request. Of those that were refused
+        unread only while all requests of that shape are the same: else it may be of one that was paid.
+        """
+        if self._taken(caller, fingerprint):
+            return True
+        if shape is None or self._seen.get((caller, shape), (fingerprint,))[0] != fingerprint:
+            return False
+        return self._taken(caller, shape)
+
+    def _taken(self, caller: str, mark: str) -> bool:
+        if (told := self._told.get((caller, mark))) is None:
+            return False
+        at = told.pop()
+        if not told:
+            del self._told[caller, mark]
+        return at > self._now() - REMEMBERED_S
 
 
 def shape(route: str, length: int | None) -> str | None:

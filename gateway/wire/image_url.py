@@ -16,8 +16,9 @@ __all__ = ["BadBase64", "BadUrl", "ImageUrl"]
 
 # Signed addresses of object stores have up to two thousand characters.
 ADDRESS_LONGEST = 8192
-# `data:image/png;name=a.png;base64`: what stands before the comma.
-HEAD_LONGEST = 256
+# `data:image/png;name=a.png;base64`: what stands before the comma. A file's name has up to 255 bytes, and takes three
+# times as many where they are escaped.
+HEAD_LONGEST = 1024
 
 BROKEN = "the data URL has characters that are not base64, or ends too early"
 EMPTY = "the data URL is empty"

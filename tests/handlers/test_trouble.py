@@ -207,6 +207,50 @@ async def test_refused_has_lost_nothing(
         assert bfl.counts.accepted == accepted
 
 
+@pytest.mark.parametrize(("requests", "damage"), [(1, "e"), (100, "\0")], ids=["limit", "damaged"])
+async def test_a_repetition_that_is_refused_stays_one(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, requests: int, damage: str
+) -> None:
+    """
+    The answer to a running job was lost, and its repetition is refused unread: the next repetition joins the job, as
+    that one would have.
+    """
+    digest = hashlib.sha256(b"gw-secret-of-ann").hexdigest()
+    keys = [{"id": "ann", "hash": f"sha256:{digest}", "limits": {"requests": requests}}]
+    customer = Customer(await start_gateway(bfl, auth={"keys": keys}), client)
+    mine = {"Authorization": "Bearer gw-secret-of-ann"}
+    bfl.script("poll_status", times=None)
+    first = customer.begin("make it blue", headers=mine)
+    await until(lambda: bfl.counts.accepted == 1)
+    assert (await customer.edit(f"make it blu{damage}", headers=mine | RESEND)).status in (400, 429)
+    await customer.gateway._clock.sleep(61.0)
+    second = customer.begin("make it blue", headers=mine | RESEND)
+    joined = {"reason": "resend"}
+    await until(lambda: customer.metric("duplicate_submissions_prevented_total", **joined) or bfl.counts.accepted > 1)
+    assert bfl.counts.accepted == 1
+    await customer.leave(first, second)
+
+
+async def test_a_repetition_is_not_taken_for_another_that_was_refused(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """Another request of the same length was refused unread: who lost the answer to a running job still joins it."""
+    digest = hashlib.sha256(b"gw-secret-of-ann").hexdigest()
+    keys = [{"id": "ann", "hash": f"sha256:{digest}", "limits": {"requests": 2}}]
+    customer = Customer(await start_gateway(bfl, auth={"keys": keys}), client)
+    mine = {"Authorization": "Bearer gw-secret-of-ann"}
+    bfl.script("poll_status", times=None)
+    begun = [customer.begin(f"number {number}", headers=mine) for number in range(2)]
+    await until(lambda: bfl.counts.accepted == 2)
+    assert (await customer.edit("number 3", headers=mine)).refusal == (429, "rate_limit_exceeded", "true")
+    await customer.gateway._clock.sleep(61.0)
+    again = customer.begin("number 0", headers=mine | RESEND)
+    joined = {"reason": "resend"}
+    await until(lambda: customer.metric("duplicate_submissions_prevented_total", **joined) or bfl.counts.accepted > 2)
+    assert bfl.counts.accepted == 2
+    await customer.leave(*begun, again)
+
+
 async def test_what_went_on_to_another_platform_was_not_refused(
     start_gateway: StartGateway, client: aiohttp.ClientSession
 ) -> None:

@@ -86,6 +86,7 @@ def test_blanks_around_an_address(step: int) -> None:
         "data:;base64",
         "data:image/webp;name=a b.webp;base64",
         "data:a/b; base64",
+        f"data:image/png;name={'%E7' * 251}.png;base64",
     ],
 )
 @pytest.mark.parametrize("step", [1, 7, 1000])
@@ -107,6 +108,7 @@ def test_everything_else_is_an_address(text: str, step: int) -> None:
         ("data:", BadUrl, "no ','"),
         ("data:image/png;base64", BadUrl, "no ','"),
         ("data:" + "x" * 300, BadUrl, "no ','"),
+        ("data:" + "x" * 1100 + ",QUJD", BadUrl, "no ','"),
         ("x" * (ADDRESS_LONGEST + 1), BadUrl, "longer"),
         ("data:image/png;base64,", BadBase64, "empty"),
         ("data:image/png;base64, \n", BadBase64, "empty"),
