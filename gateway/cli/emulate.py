@@ -46,6 +46,7 @@ from gateway.emulator.fault_table import FAULTS
     show_default=True,
     help="Seconds until a task is Ready with --bench.",
 )
+@click.option("--gated", multiple=True, metavar="MODEL", help="A model that no key has access to; may be repeated.")
 @click.option("--faults", is_flag=True, help="List the faults a prompt can ask for, and exit.")
 def emulate(
     host: str,
@@ -56,6 +57,7 @@ def emulate(
     bench: bool,
     bench_bytes: int,
     bench_delay: float,
+    gated: tuple[str, ...],
     faults: bool,
 ) -> None:
     """Run an emulated Black Forest Labs API until interrupted."""
@@ -75,6 +77,7 @@ def emulate(
         bench=bench,
         bench_result_bytes=bench_bytes,
         bench_delay_s=bench_delay,
+        gated=frozenset(gated),
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

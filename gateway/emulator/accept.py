@@ -15,6 +15,9 @@ from gateway.emulator.sizes import MEGAPIXEL, Size, result_size
 from gateway.emulator.tasks import Charge, Ending, Task
 from gateway.emulator.world import World
 
+# Twice as long as the gateway gives a task its slot for.
+LONG_S = 1800.0
+
 
 class TooManyActive(Exception):
     """A ceiling on unfinished tasks is reached; its text is the public one."""
@@ -44,8 +47,7 @@ def accept(world: World, model: Model, submission: Submission, account: str) -> 
         mask=submission.mask,
         corner=_corner(submission) if model.sizing == "margins" else None,
     )
-    endless = any(armed.name == "pending_forever" for armed in riding)
-    duration = math.inf if endless else world.task_time(model.name, model.median_s)
+    duration = world.task_time(model.name, model.median_s) + sum(_longer(world, armed) for armed in riding)
     task = Task(
         id=world.new_id(),
         model=model,
@@ -84,6 +86,16 @@ def _check_ceilings(world: World, model: Model, account: str, now: float) -> Non
     limit = world.settings.max_active_by_model.get(model.name)
     if active.total() >= world.settings.max_active or (limit is not None and active[model.name] >= limit):
         raise TooManyActive("Too many active tasks; wait for one to finish")
+
+
+def _longer(world: World, armed: Armed) -> float:
+    """Seconds for which a fault keeps the task from its end, at the chosen speed."""
+    match armed.name:
+        case "pending_forever":
+            return math.inf
+        case "pending_long":
+            return float(armed.value or LONG_S) / world.settings.speed
+    return 0.0
 
 
 def _planned(armed: Armed) -> Ending | None:

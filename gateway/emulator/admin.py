@@ -13,7 +13,7 @@ from gateway.emulator.world import World
 class Admin:
     """
     `GET counts`, `GET tasks`, `GET faults`, `POST script {fault, times?, value?, share?}`, `POST credits {credits,
-    account?}`, `POST revoke {key}`, `POST reset`.
+    account?}`, `POST revoke {key}`, `POST calm`, `POST reset`.
 
     `times` is 1 when absent, null for ever; `share` is the part of the calls that is spoiled, from 0 to 1.
     """
@@ -28,6 +28,7 @@ class Admin:
             web.get("/_emulator/tasks", self.tasks),
             web.get("/_emulator/faults", self.faults),
             web.post("/_emulator/script", self.script),
+            web.post("/_emulator/calm", self.calm),
             web.post("/_emulator/credits", self.credits),
             web.post("/_emulator/revoke", self.revoke),
             web.post("/_emulator/reset", self.reset),
@@ -55,6 +56,11 @@ class Admin:
             wanted["fault"], times=wanted.get("times", 1), value=wanted.get("value"), share=wanted.get("share", 1.0)
         )
         return answers.reply(200, {"armed": wanted["fault"]})
+
+    async def calm(self, request: web.Request) -> web.Response:
+        """Forget what was scripted."""
+        self._world.faults.calm()
+        return answers.reply(200, {})
 
     async def credits(self, request: web.Request) -> web.Response:
         """Let an account have so many left."""

@@ -79,6 +79,8 @@ class Api:
             content_type = request.headers.get("Content-Type", "")
             submission = await asyncio.to_thread(examine, model, raw, content_type)
             armed = world.faults.on_submit(submission.prompt)
+            if armed:
+                world.counts.struck_by_prompt[submission.prompt] += 1
             if armed and not armed.fault.accepts:
                 return await self._spoil(armed, request)
             task = accept(world, model, submission, account)

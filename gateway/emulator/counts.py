@@ -20,6 +20,8 @@ class Counts:
     accepted_by_body: Counter[str] = field(default_factory=Counter)  # sha256 of the raw body, hex
     accepted_by_prompt: Counter[str] = field(default_factory=Counter)  # the whole prompt
     accepted_by_model: Counter[str] = field(default_factory=Counter)  # model name
+    struck_by_prompt: Counter[str] = field(default_factory=Counter)  # faults of submissions, by the whole prompt
+    charged: float = 0.0  # credits taken, whatever was topped up
     active: int = 0  # unfinished tasks right now
     active_max: int = 0  # most unfinished tasks ever
     active_max_by_model: Counter[str] = field(default_factory=Counter)

@@ -111,6 +111,7 @@ _ALL = (
     Fault("task_error_503", "task", "status Error with the text =VALUE, HTTP 503"),
     Fault("task_failed", "task", "status Failed, named by the documentation only"),
     Fault("pending_forever", "task", "stays Pending and never ends"),
+    Fault("pending_long", "task", "stays Pending for =SECONDS (1800) longer than it would"),
     Fault("ready_without_sample", "task", "Ready, with a result that has no sample"),
     Fault("ready_without_result", "task", "Ready, with result null"),
     Fault("foreign_sample", "task", "Ready, with the sample at the URL =URL"),

@@ -80,6 +80,10 @@ class Faults:
         """
         self._script.append(Armed(FAULTS[name], value, times, FAULTS[name].skip, share, self._chance))
 
+    def calm(self) -> None:
+        """Forget the script; what prompts carry stays."""
+        self._script.clear()
+
     def reset(self) -> None:
         """Forget everything that is armed."""
         self._script.clear()

@@ -65,6 +65,10 @@ class Emulator:
         """
         self._world.faults.script(fault, times=times, value=value, share=share)
 
+    def calm(self) -> None:
+        """Forget what was scripted; tasks keep the faults that they carry."""
+        self._world.faults.calm()
+
     def set_credits(self, credits: float, *, account: str = "default") -> None:
         """Let an account have so many left."""
         self._world.set_credits(account, credits)

@@ -98,6 +98,7 @@ class World:
 
     def charge(self, account: str, credits: float) -> None:
         """Take credits from an account."""
+        self.counts.charged += credits
         self._spent[account] += credits
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

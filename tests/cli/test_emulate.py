@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import pytest
@@ -62,3 +63,21 @@ def test_bench_answers_a_canned_picture() -> None:
             assert len(response.read()) == 2000
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_models_can_be_gated() -> None:
+    """No key has access to one, and any to the others."""
+    command, told = [*RUN, "--speed", "100", "--gated", "flux-2-max"], {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[1].rpartition("/")[0]
+        for model in ("flux-2-max", "flux-2-pro"):
+            headers = {"x-key": "any-key-at-all", "Content-Type": "application/json"}
+            request = urllib.request.Request(f"{url}/{model}", b'{"prompt": "a"}', headers)
+            try:
+                with urllib.request.urlopen(request) as response:
+                    told[model] = response.status
+            except urllib.error.HTTPError as refusal:
+                told[model] = refusal.code
+        process.send_signal(signal.SIGTERM)
+    assert told == {"flux-2-max": 403, "flux-2-pro": 200}

@@ -71,3 +71,15 @@ async def test_a_share_of_the_calls(client: Client) -> None:
         await call(client, "POST", "script", json={"fault": "submit_502", "times": None, "share": share})
         answers = [await client.post({"prompt": "a"}) for _ in range(60)]
         assert least <= sum(answer.status == 502 for answer in answers) <= most
+
+
+async def test_calm_ends_the_script(client: Client, photo: Photo) -> None:
+    """What was struck is told by prompt, what was charged whatever is topped up; tasks keep what they carry."""
+    client.bfl.script("submit_500", times=None)
+    assert (await client.post({"prompt": "a"})).status == 500
+    await call(client, "POST", "calm")
+    accepted = await client.submit("b [[fault:task_error]]", input_image=photo())
+    await call(client, "POST", "credits", json={"credits": 100})
+    assert (await client.finish(accepted))["status"] == "Error"
+    _, counts = await call(client, "GET", "counts")
+    assert (counts["struck_by_prompt"], counts["charged"]) == ({"a": 1}, 4.0)

@@ -373,3 +373,12 @@ async def test_early_answers_before_the_body(client: Client) -> None:
     assert b" 503 " in await reader.readline()
     writer.close()
     assert client.bfl.counts.body_bytes == 0
+
+
+@pytest.mark.parametrize(("marker", "longer"), [("", 1800), ("=50", 50)])
+async def test_a_task_that_takes_long(client: Client, marker: str, longer: float) -> None:
+    """It ends as it should, so much later."""
+    accepted = await client.submit(f"[[fault:pending_long{marker}]]")
+    client.clock.time += longer
+    assert (await (await client.poll(accepted)).json())["status"] == "Pending"
+    assert (await client.finish(accepted))["status"] == "Ready"
