@@ -42,7 +42,7 @@ bench: $(BIN)/.dev ## Measure, each row beside a reference in the same run (abou
 soak: $(BIN)/.dev ## Load with faults for SOAK_MINUTES (5), and balance the books
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
-crash: $(BIN)/.dev ## Kill the gateway CRASH_ROUNDS (200) times at every point of a paid job, and balance the books
+crash: $(BIN)/.dev ## Kill the gateway in CRASH_ROUNDS (200), under load and with a vendor in trouble as well; balance the books
 	$(BIN)/python -m tests.crash --rounds $(CRASH_ROUNDS)
 
 e2e: $(BIN)/.dev ## Only the environments of the other official clients (part of `make test`)

@@ -10,14 +10,16 @@ from pathlib import Path
 import click
 
 from tests.crash.armed import WRONG, labels
-from tests.crash.load import LABEL
+from tests.crash.load import LOAD, TROUBLE
 from tests.crash.run import crash, plan
+
+NAMES = (*labels(), "random", LOAD, TROUBLE)
 
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Decides the points and their order.")
-@click.option("--label", multiple=True, type=click.Choice([*labels(), "random", LABEL]), help="Only these points.")
+@click.option("--label", multiple=True, type=click.Choice(NAMES), help="Only these points.")
 @click.option("--build", type=click.Choice(["-", *WRONG]), default="-", help="A wrong build, which has to be caught.")
 def main(rounds: int, seed: int, label: tuple[str, ...], build: str) -> None:
     """Kill, restart, repeat, judge; exit code 1 when something is not as it has to be."""

@@ -1,8 +1,10 @@
 """
-`python -m tests.crash.armed LABEL NTH WRONG serve …`: the gateway as it is, and SIGKILL when it comes to a point.
+`python -m tests.crash.armed LABEL NTH WRONG ANSWER_S serve …`: the gateway as it is, and SIGKILL when it comes to a
+point.
 
 The points are wrapped around the program's own methods from outside: before they begin, and after they have ended. A
-wrong build is one that a checker has to catch.
+wrong build is one that a checker has to catch. An answer to a submission is waited for ANSWER_S seconds of the wall,
+which no fast clock makes shorter; `-` leaves it as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import aiohttp
+
 import gateway.cli.serve
 import gateway.stores.disk
 from gateway.cli import main
@@ -28,6 +32,7 @@ from gateway.stores.disk import DiskResults
 from gateway.stores.limits import MemoryLimits
 from gateway.stores.sqlite.ledger import SqliteLedger
 from gateway.stores.sqlite.writer import Writer
+from gateway.upstream import session
 from gateway.upstream.download import Download
 from gateway.upstream.session import Session
 from tests.fakes.clock import fast_clock
@@ -128,9 +133,11 @@ WRONG: dict[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    label, nth, wrong, *rest = sys.argv[1:]
+    label, nth, wrong, answer_s, *rest = sys.argv[1:]
     if wrong != "-":
         WRONG[wrong]()
+    if answer_s != "-":
+        session.SUBMIT_TIMES = aiohttp.ClientTimeout(total=2 * float(answer_s), sock_read=float(answer_s))
     arm(label, int(nth))
     gateway.cli.serve.Gateway = partial(gateway.cli.serve.Gateway, clock=fast_clock(FASTER))  # type: ignore[assignment,attr-defined]
     main(rest)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
 from tests.crash.armed import FASTER, labels
-from tests.crash.checks import Seen, wrong
-from tests.crash.load import LABEL as LOAD
-from tests.crash.load import LoadRound
+from tests.crash.checks import wrong
+from tests.crash.load import LOAD, TROUBLE, LoadRound
 from tests.crash.rig import Round
 
 # A commit is come to a few times in each job; everything else once or twice.
 OFTEN = 4
-# Rounds under load, for one at each of the points.
-LOADS = 12
+# Rounds under load, and with a vendor in trouble as well, for one at each of the points.
+LOADS, TROUBLES = 6, 12
 
 
 def plan(rounds: int, seed: int, only: Sequence[str] = ()) -> list[tuple[str, int, bool]]:
     """Label, how many times it is come to, and whether the request has a key: every label before any comes again."""
-    chance, names = random.Random(seed), [*(only or [*labels(), "random", *[LOAD] * LOADS])]
+    chance, names = random.Random(seed), [*(only or [*labels(), "random", *[LOAD] * LOADS, *[TROUBLE] * TROUBLES])]
     found: list[tuple[str, int, bool]] = []
     while len(found) < rounds:
         turn = chance.sample(names, len(names))
@@ -46,15 +46,19 @@ async def crash(
 
     async def one(number: int, label: str, nth: int, keyed: bool) -> None:
         async with turns, Emulator(EmulatorSettings(speed=FASTER)) as bfl:
-            made = LoadRound if label == LOAD else Round
-            turn = made(bfl, folder / str(number), label, nth, keyed=keyed or label == LOAD, wrong=build)
+            loaded = label in (LOAD, TROUBLE)
+            made, place = LoadRound if loaded else Round, folder / str(number)
+            turn = made(bfl, place, label, nth, keyed=keyed or loaded, wrong=build)
             name = f"round {number}, {label} ×{nth}, {'keyed' if keyed else 'unkeyed'}"
             try:
-                seen: Seen | None = await turn.run(random.Random(seed + number))
+                await turn.run(random.Random(seed + number))
                 violations = list(turn.wrong() if isinstance(turn, LoadRound) else wrong(turn.seen))
             except Exception as error:  # noqa: BLE001 - a round that cannot be judged is a violation
-                seen, violations = None, [f"{type(error).__name__}: {error}"]
-            tell(f"{name}: {'; '.join(violations) or (seen and (seen.code or 'picture'))}")
+                violations = [f"{type(error).__name__}: {error}"]
+            told = str(turn) if isinstance(turn, LoadRound) else turn.seen.code or "picture"
+            tell(f"{name}: {'; '.join(violations) or told}")
+            if not violations:  # each has a ledger with its reserve
+                shutil.rmtree(place)
             found.extend(f"{name}: {violation}" for violation in violations)
 
     await asyncio.gather(*(one(number, *each) for number, each in enumerate(rounds)))
