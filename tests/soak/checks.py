@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ CRASHES = ("Traceback", "never retrieved", "never awaited", "unclosed", "submiss
 class Sample:
     """
     The process at one moment of the load; `held` counts picture bytes in memory, `reloaded` is 1 when the last
-    configuration was good.
+    configuration was good. It took so long to be told, in seconds of the wall. Submissions wait and run.
     """
 
     rss: float
@@ -24,19 +25,51 @@ class Sample:
     tasks: float
     held: float
     reloaded: float
+    took_s: float = 0.0
+    waiting: float = 0.0
+    running: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One at the vendor, in seconds of the wall. `serves`: good requests are served while it lasts."""
+
+    name: str
+    began: float
+    ended: float
+    serves: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A request that nothing was wrong with, of a client that only the vendor serves; in seconds of the wall."""
+
+    prompt: str
+    begun: float
+    ended: float
+    told: str
+
+    @property
+    def served(self) -> bool:
+        return self.told == "200"
+
+    def during(self, trouble: Trouble, more_s: float = 0.0) -> bool:
+        return self.begun < trouble.ended + more_s and self.ended > trouble.began
 
 
 @dataclass(slots=True)
 class Asked:
     """
     What clients have asked and been told. `paid` is by prompt the most tasks that may have been paid for, `got` the
-    pictures that a client received, `repeated` the prompts that were sent more than once. `answers` are the statuses by
-    behaviour, `surprises` those that no client expected.
+    pictures that a client received, `repeated` the prompts that were sent more than once, `lost` those whose answer is
+    said to be lost. `answers` are the statuses by behaviour, `surprises` those that no client expected.
     """
 
     paid: dict[str, int] = field(default_factory=dict)
     repeated: set[str] = field(default_factory=set)
     got: dict[str, int] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    good: list[Good] = field(default_factory=list)
     answers: dict[tuple[str, int], int] = field(default_factory=dict)
     surprises: list[str] = field(default_factory=list)
 
@@ -68,6 +101,43 @@ def answered(asked: Asked, behaviours: Sequence[str]) -> list[str]:
 def missing(asked: Asked, behaviours: Sequence[str]) -> set[str]:
     """The kinds of clients that have not come yet."""
     return set(behaviours) - {who for who, _ in asked.answers}
+
+
+def lost_in_truth(asked: Asked, struck: Collection[str]) -> list[str]:
+    """Nobody is told that an answer is lost which was not."""
+    return [f"{prompt!r} was told that its answer is lost, and it was not" for prompt in asked.lost - set(struck)]
+
+
+def countable(
+    good: Sequence[Good], troubles: Sequence[Trouble], struck: Collection[str], within_s: float
+) -> list[Good]:
+    """Those that no fault struck, and that the vendor could serve: also `within_s` after it could again."""
+    deaf = [trouble for trouble in troubles if not trouble.serves]
+    hit = set(struck)
+    return [one for one in good if one.prompt not in hit and not any(one.during(each, within_s) for each in deaf)]
+
+
+def served(good: Sequence[Good], least: float) -> list[str]:
+    """So large a part of them got what it asked for."""
+    refused = Counter(one.told for one in good if not one.served)
+    if len(good) < ENOUGH or refused.total() <= (1 - least) * len(good):
+        return []
+    return [f"{refused.total()} of {len(good)} good requests were not served: {dict(refused)}"]
+
+
+def outlived(good: Sequence[Good], troubles: Sequence[Trouble], struck: Collection[str]) -> list[tuple[Trouble, float]]:
+    """For how long after each, and before the next, requests went on to begin that were refused: in seconds."""
+    hit, found = set(struck), list[tuple[Trouble, float]]()
+    for trouble, after in zip(troubles, [*troubles[1:], None], strict=True):
+        late = 0.0
+        for one in sorted(good, key=lambda one: one.begun):
+            if one.begun < trouble.ended or one.prompt in hit or (after is not None and one.ended > after.began):
+                continue
+            if one.served:
+                break
+            late = one.begun - trouble.ended
+        found.append((trouble, late))
+    return found
 
 
 def grows(name: str, values: Sequence[float], *, ratio: float, slack: float) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from PIL import Image
 from yarl import URL
 
 from tests.fakes.pictures import picture
-from tests.soak.checks import Asked
+from tests.soak.checks import Asked, Good
 
-KEYS = {name: f"gw-{name}-0123456789abcdef0123456789abcdef" for name in ("heavy", "light", "thrifty", "hasty")}
+KEYS = {
+    name: f"gw-{name}-0123456789abcdef0123456789abcdef" for name in ("heavy", "light", "thrifty", "hasty", "steady")
+}
 SMALL, LARGE, HUGE = picture(96, 64), picture(900, 800, noise=True), picture(5200, 4200)
 # Trouble that passes, or that is an answer of its own, by the vendor's emulator; what it makes of an answer.
 PASSING = ("submit_429*1", "poll_500*2", "poll_reset", "poll_cut_json", "poll_503", "delivery_404*1", "delivery_reset",
@@ -28,6 +31,10 @@ FINAL = ("request_moderated", "content_moderated=Violence", "task_error", "submi
 LOST = ("submit_accepted_reset", "submit_reset", "submit_accepted_502")
 EDITING = ("flux-kontext-pro", "flux-kontext-max", "flux-2-pro", "flux-2-flex", "flux-2-klein-4b")
 MODELS = (*EDITING, "flux-pro-1.1", "flux-dev")
+# No key has access to it.
+GATED = "flux-2-max"
+# A good client's pause between two requests.
+REST_S = 0.1
 # What the OpenAI of the soak makes.
 RELAYED = "UE5H"
 RESEND = {"x-stainless-retry-count": "1"}
@@ -51,7 +58,6 @@ class Load:
     session: aiohttp.ClientSession
     dice: random.Random
     asked: Asked = field(default_factory=Asked)
-    lost: int = 0
     _count: int = 0
 
     def prompt(self, most: int = 1, fault: str = "") -> str:
@@ -80,6 +86,9 @@ class Load:
     ) -> tuple[int, bytes]:
         async with self.session.post(f"{self.url}/v1/{path}", headers=headers, **body) as answer:
             raw, platform = await answer.read(), answer.headers.get("x-gateway-platform", "")
+        if answer.status == 502 and orjson.loads(raw)["error"]["code"] == "platform_answer_lost":
+            self.asked.lost.add(prompt)
+            expected += " 502"
         self.heard(who, answer.status, expected, raw)
         if answer.status == 200 and platform.startswith("bfl/") and raw.startswith(b"{"):
             # A repetition brings the same picture again.
@@ -105,8 +114,7 @@ async def refused(load: Load) -> None:
 
 async def lost(load: Load) -> None:
     # 200 when the breaker is open just then, and OpenAI serves.
-    status, _ = await load.edit("lost", load.prompt(1, load.dice.choice(LOST)), "502 429 503 200")
-    load.lost += status == 502
+    await load.edit("lost", load.prompt(1, load.dice.choice(LOST)), "502 429 503 200")
 
 
 async def large(load: Load) -> None:
@@ -233,11 +241,41 @@ async def link(load: Load) -> None:
             load.heard("link", answer.status, "200", await answer.read())
 
 
+async def gated(load: Load) -> None:
+    """Asks for what the key has no access to, and nobody else serves it."""
+    await load.edit("gated", load.prompt(), "502 503 429", headers=load.key("steady"), model=GATED)
+
+
+async def stuck(load: Load) -> None:
+    """Its task takes longer than it may, and nobody waits for that long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(load.dice.uniform(0.2, 1.0)):
+            await load.edit("stuck", load.prompt(1, "pending_long=300"), "200 429 503")
+    load.heard("stuck", 499, "499")
+
+
+async def hosts(load: Load) -> None:
+    """The picture's host is silent, drips or has lost it for a while."""
+    fault = load.dice.choice(("delivery_trickle", "delivery_404*12", "delivery_stall"))
+    await load.edit("hosts", load.prompt(1, fault), "200 429 503 504")
+
+
+async def good(load: Load, until: Callable[[], bool]) -> None:
+    """Nothing is wrong with any of its requests, and no other platform may serve them."""
+    while not until():
+        prompt, begun = load.prompt(), time.monotonic()
+        status, raw = await load.edit("good", prompt, "200 429 502 503 504", headers=load.key("steady"))
+        told = str(status) if status == 200 else f"{status} {orjson.loads(raw)['error']['code']}"
+        load.asked.good.append(Good(prompt, begun, time.monotonic(), told))
+        await asyncio.sleep(REST_S)
+
+
 Behaviour = Callable[[Load], Awaitable[None]]
 
 MIX: Mapping[Behaviour, float] = {
     edit: 12, refused: 3, lost: 0.7, large: 3, oversize: 0.5, masked: 2, in_json: 4, generation: 5, stream: 4, again: 2,
     leave: 3, resend: 3, tear: 2, rubbish: 3, stranger: 2, thrifty: 2, chat: 4, preferring: 3, empty: 0.1, link: 3,
+    gated: 2, stuck: 0.3, hosts: 0.7,
 }  # fmt: skip
 NAMES = tuple(behaviour.__name__ for behaviour in MIX)
 

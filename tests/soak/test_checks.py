@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from tests.soak.checks import ENOUGH, Asked, above, answered, balanced, crashed, grows, paid_once, reloads, settled
+from tests.soak.checks import (
+    ENOUGH,
+    Asked,
+    Good,
+    Trouble,
+    above,
+    answered,
+    balanced,
+    countable,
+    crashed,
+    grows,
+    lost_in_truth,
+    outlived,
+    paid_once,
+    reloads,
+    served,
+    settled,
+)
 
 
 def test_paid_once() -> None:
@@ -69,3 +86,35 @@ def test_balanced() -> None:
     assert balanced("credits", 10, 10) == balanced("credits", 12, 10, more=2) == []
     assert balanced("credits", 9, 10, more=5)
     assert balanced("credits", 13, 10, more=2)
+
+
+EMPTY, LOSSY = Trouble("empty", 10.0, 20.0, serves=False), Trouble("lossy", 40.0, 50.0, serves=True)
+BEFORE, SHORTLY, LATE = Good("a", 1, 9, "200"), Good("b", 21, 22, "503 x"), Good("c", 30, 31, "503 x")
+MEANWHILE, STRUCK = Good("d", 42, 43, "503 x"), Good("e", 51, 52, "502 x")
+
+
+def test_countable() -> None:
+    """What nobody could serve does not count, nor what a fault struck; everything else does."""
+    good = [BEFORE, SHORTLY, LATE, MEANWHILE, STRUCK, Good("f", 9, 11, "503 x"), Good("g", 12, 13, "503 x")]
+    assert countable(good, [EMPTY, LOSSY], {"e"}, 2.0) == [BEFORE, LATE, MEANWHILE]
+    assert countable(good, [EMPTY, LOSSY], (), 0.5) == [BEFORE, SHORTLY, LATE, MEANWHILE, STRUCK]
+
+
+def test_served() -> None:
+    """A share, and what the others were told."""
+    many = [BEFORE] * ENOUGH
+    assert served([LATE], 0.9) == served(many, 1.0) == served([*many, LATE], 0.9) == []
+    assert served([*many, LATE], 1.0) == ["1 of 61 good requests were not served: {'503 x': 1}"]
+
+
+def test_outlived() -> None:
+    """The last refusal before anybody is served, or the next trouble; what was struck says nothing."""
+    assert outlived([BEFORE, SHORTLY, MEANWHILE, STRUCK], [EMPTY, LOSSY], {"e"}) == [(EMPTY, 1.0), (LOSSY, 0.0)]
+    assert outlived([LATE, SHORTLY, STRUCK], [EMPTY, LOSSY], ()) == [(EMPTY, 10.0), (LOSSY, 1.0)]
+    assert outlived([LATE, SHORTLY, Good("f", 23, 24, "200")], [EMPTY], ()) == [(EMPTY, 1.0)]
+
+
+def test_lost_in_truth() -> None:
+    """Only the vendor's own loss excuses it."""
+    assert lost_in_truth(Asked(lost={"a"}), {"a": 1}) == []
+    assert lost_in_truth(Asked(lost={"a", "b"}), {"a": 1}) == ["'b' was told that its answer is lost, and it was not"]

@@ -11,7 +11,7 @@ from tests.soak.soak import soak
 SECONDS = 5.0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_short_one(tmp_path: Path) -> None:
     """Too short for slopes; everything else is reckoned as in a long one."""
     report = await soak(tmp_path, SECONDS, 7, print)
