@@ -7,6 +7,7 @@ import base64
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -22,15 +23,27 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.emulator.server import Emulator
-from tests.bench.processes import free_port
 from tests.crash.checks import Seen
 from tests.fakes.customer import IMAGE, RESEND
 from tests.fakes.program import environment
 
 LIMIT_S, GRACE_S = 100.0, 0.5
 NEVER = ("-", 1)
+STEADY = (20_000, 32_768)
 # What is come to on a start only needs a task that was left for it.
 ON_A_START, TAKEN = ("ledger.adopt:before", "ledger.adopt:after"), ("ledger.submitted:after", 1)
+
+
+def steady_port() -> int:
+    """
+    A free one that the system gives to no connection: whoever tries a dead port of that range again and again connects
+    to itself one day, and the next process cannot listen there.
+    """
+    while True:
+        port = random.SystemRandom().randrange(*STEADY)
+        with suppress(OSError), socket.socket() as taken:
+            taken.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,7 @@ class Round:
         self._armed, self.seen = (label, nth), Seen(label)
         self._prompt = f"make it blue, {folder.name}"
         self._answer_s = "-"
-        self._port, self._admin = free_port(), free_port()
+        self._port, self._admin = steady_port(), steady_port()
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self, chance: random.Random) -> Seen:

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ MORE_S = 40.0
 DEAREST = 40.0
 # Connections to platforms that are kept for the next call, and pipes to the imaging processes.
 KEPT = 24
+# What may not have been begun yet when the gateway was first looked at.
+STARTED = 4
 # `jobs.drain` is 110 s by default, of the gateway's clock.
 DRAIN_S = 110 / FASTER + 10
 
@@ -75,7 +78,7 @@ async def soak(folder: Path, seconds: float, seed: int, tell: Callable[[str], No
         stage.write(0)
         await session.close()
         limits = dict.fromkeys(("requests_in_flight", "queue_depth", "active_bfl", "slots", "jobs_parked"), 0.0)
-        limits |= {"event_loop_tasks": idle.tasks + 2, "process_open_fds": idle.descriptors + KEPT}
+        limits |= {"event_loop_tasks": idle.tasks + STARTED, "process_open_fds": idle.descriptors + KEPT}
         if forgotten := seconds >= LONG_S:
             limits |= {"memory_held": 0.0, "spool_bytes": 0.0}
         told = await _quiet(stage, limits, FORGOTTEN_S if forgotten else QUIET_S)
@@ -89,6 +92,7 @@ async def soak(folder: Path, seconds: float, seed: int, tell: Callable[[str], No
     struck, lost = counts["struck_by_prompt"], sum(counts["faults"].get(fault, 0) for fault in UNPAID)
     within_s = FEW_S / FASTER + 2 * max(each.took_s for each in samples)
     countable = checks.countable(load.asked.good, seen, struck, within_s)
+    refusals = Counter(one.told for one in countable if not one.served)
     outlived = checks.outlived(load.asked.good, seen, struck)
     wrong += checks.served(countable, LEAST)
     wrong += [
@@ -123,7 +127,8 @@ async def soak(folder: Path, seconds: float, seed: int, tell: Callable[[str], No
         (
             "good requests",
             f"{sum(one.served for one in countable)} of {len(countable)} served, "
-            f"{len(load.asked.good) - len(countable)} others met a fault",
+            f"{len(load.asked.good) - len(countable)} others met a fault; refusals: "
+            + (", ".join(f"{told} × {n}" for told, n in refusals.items()) or "none"),
         ),
         *(
             (
