@@ -7,7 +7,7 @@ import base64
 import io
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,8 +33,8 @@ EDITING = ("flux-kontext-pro", "flux-kontext-max", "flux-2-pro", "flux-2-flex", 
 MODELS = (*EDITING, "flux-pro-1.1", "flux-dev")
 # No key has access to it.
 GATED = "flux-2-max"
-# A good client's pause between two requests.
-REST_S = 0.1
+# A good client's pause between two requests, and after a refusal.
+REST_S, AGAIN_S = 0.1, 0.25
 # What the OpenAI of the soak makes.
 RELAYED = "UE5H"
 RESEND = {"x-stainless-retry-count": "1"}
@@ -267,7 +267,7 @@ async def good(load: Load, until: Callable[[], bool]) -> None:
         status, raw = await load.edit("good", prompt, "200 429 502 503 504", headers=load.key("steady"))
         told = str(status) if status == 200 else f"{status} {orjson.loads(raw)['error']['code']}"
         load.asked.good.append(Good(prompt, begun, time.monotonic(), told))
-        await asyncio.sleep(REST_S)
+        await asyncio.sleep(REST_S if status == 200 else AGAIN_S)
 
 
 Behaviour = Callable[[Load], Awaitable[None]]
@@ -280,9 +280,15 @@ MIX: Mapping[Behaviour, float] = {
 NAMES = tuple(behaviour.__name__ for behaviour in MIX)
 
 
-async def client(load: Load, until: Callable[[], bool]) -> None:
-    """One client after the other, until it is over. The first of all do each thing once."""
-    for behaviour in load.dice.sample(list(MIX), len(MIX)):
+def dealt(dice: random.Random, hands: int) -> list[list[Behaviour]]:
+    """Every behaviour once, among so many clients."""
+    every = dice.sample(list(MIX), len(MIX))
+    return [every[hand::hands] for hand in range(hands)]
+
+
+async def client(load: Load, first: Sequence[Behaviour], until: Callable[[], bool]) -> None:
+    """One client after the other, until it is over; `first` these."""
+    for behaviour in first:
         if until():
             return
         await _one(behaviour, load)

@@ -17,7 +17,7 @@ import aiohttp
 
 from tests.soak import checks
 from tests.soak.checks import Sample, Trouble
-from tests.soak.clients import NAMES, Load, client, good
+from tests.soak.clients import NAMES, Load, client, dealt, good
 from tests.soak.stage import ACTIVE, BUDGET, FASTER, RETENTION_S, Stage, staged
 from tests.soak.troubles import troubles
 
@@ -69,7 +69,10 @@ async def soak(folder: Path, seconds: float, seed: int, tell: Callable[[str], No
 
         beside = [asyncio.create_task(work) for work in (_watch(stage, samples, load, tell), _reload(stage))]
         unrest = troubles(stage, random.Random(seed), seen, over, tell)
-        clients = [*(client(load, over) for _ in range(CLIENTS)), *(good(load, over) for _ in range(GOOD))]
+        clients = [
+            *(client(load, first, over) for first in dealt(load.dice, CLIENTS)),
+            *(good(load, over) for _ in range(GOOD)),
+        ]
         await asyncio.gather(unrest, *clients)
         for task in beside:
             task.cancel()
