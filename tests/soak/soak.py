@@ -68,7 +68,7 @@ async def soak(folder: Path, seconds: float, seed: int, tell: Callable[[str], No
             return now > ends + MORE_S or not checks.missing(load.asked, NAMES)
 
         beside = [asyncio.create_task(work) for work in (_watch(stage, samples, load, tell), _reload(stage))]
-        unrest = troubles(stage, random.Random(seed), seen, over, tell)
+        unrest = troubles(stage, random.Random(seed), seen, load.asked.good, over, tell)
         clients = [
             *(client(load, first, over) for first in dealt(load.dice, CLIENTS)),
             *(good(load, over) for _ in range(GOOD)),

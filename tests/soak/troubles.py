@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from tests.soak.checks import Trouble
+from tests.soak.checks import Good, Trouble
 from tests.soak.stage import Stage
 
 # Seconds of the wall: how long one lasts, and how long it is quiet before the next.
 LASTS_S, QUIET_S = 2.0, 2.0
+# How long a good request may stay without its picture before the next one comes all the same.
+FELT_S = 15.0
 # When the file with a new key has certainly been read.
 READ_S = 2.0
 CREDITS = 1_000_000
@@ -89,10 +91,11 @@ async def troubles(
     stage: Stage,
     dice: random.Random,
     seen: list[Trouble],
+    good: Sequence[Good],
     over: Callable[[], bool],
     tell: Callable[[str], None],
 ) -> None:
-    """All kinds in turn, until it is over; the last one has its end."""
+    """All kinds in turn, until it is over; the next one waits for a good request that is served again, if any is."""
     while True:
         for kind in dice.sample(list(KINDS), len(KINDS)):
             await asyncio.sleep(QUIET_S)
@@ -103,4 +106,7 @@ async def troubles(
             async with kind(stage):
                 await asyncio.sleep(LASTS_S)
             tell(f"over: {kind.__name__}")
-            seen.append(Trouble(kind.__name__, began, time.monotonic(), serves=KINDS[kind]))
+            ended = time.monotonic()
+            seen.append(Trouble(kind.__name__, began, ended, serves=KINDS[kind]))
+            while time.monotonic() < ended + FELT_S and not any(one.served and one.begun >= ended for one in good):
+                await asyncio.sleep(0.05)
