@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import struct
 import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -492,7 +494,8 @@ async def test_a_departed_client_leaves_nothing(tmp_path: Path, budget: int) -> 
 async def test_a_large_data_url_never_exists_whole(tmp_path: Path) -> None:
     """20 MB of base64 to the disk, with a fraction of it in memory at any time."""
     raw = PNG[:8] + picture(1200, 1200, noise=True)[8:]
-    raw = raw[:-12] + (20_000_000 // 4 * 3 - len(raw)) // 100 * (b"\0" * 100) + raw[-12:]
+    chunk = b"teSt" + bytes(20_000_000 // 4 * 3 - len(raw) - 12)
+    raw = raw[:-12] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + raw[-12:]
     text = data_url(raw)
     assert len(text) > 19_000_000
     body = json.dumps(document(images=[{"image_url": text}])).encode()
