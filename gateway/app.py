@@ -155,7 +155,6 @@ class Gateway:
             lambda: self.door,
             self.metrics,
             limits=self.limits,
-            refusals=self.supervisor.refusals,
             now=clock.now,
             wall=clock.wall,
             new_id=new_id,

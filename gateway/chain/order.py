@@ -22,7 +22,6 @@ from gateway.chain.signed import signed
 from gateway.chain.story import finish_headers, story
 from gateway.chain.turns import Turns
 from gateway.handlers.keys import Snapshot
-from gateway.jobs.refusals import Refusals
 from gateway.stores.contract import Limits
 from gateway.telemetry.catalogue import Catalogue
 
@@ -33,7 +32,6 @@ def chained(
     catalogue: Catalogue,
     *,
     limits: Limits,
-    refusals: Refusals,
     now: Callable[[], float],
     wall: Callable[[], float],
     new_id: Callable[[], str],
@@ -60,7 +58,7 @@ def chained(
         clients(lambda: door().clients),  # who is not served at all is not told whether its key is right
         auth(lambda: door().doorman, guesses, wall),  # before anything is read or chosen; tells who is counted
         signed(lambda: door().signature, replays, wall),  # a stranger's signature is not worth a digest
-        rate(limits, catalogue, refusals),  # by caller, and not for a request that nobody signed
+        rate(limits, catalogue),  # by caller, and not for a request that nobody signed
         moderation,  # an outcome, told apart from faults
         routing(prefix, chance),  # candidates by path and caller; the handler asks again with the body
     )

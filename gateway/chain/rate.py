@@ -5,29 +5,21 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.domain.errors import LimitReached
 from gateway.handlers.counted import count
 from gateway.handlers.keys import CALLER, STORY
-from gateway.handlers.resend import may_have_lost
-from gateway.jobs.refusals import Refusals, shape
 from gateway.stores.contract import Limits, Usage
 from gateway.telemetry.catalogue import Catalogue
 
 ONE = Usage(requests=1)
 
 
-def rate(limits: Limits, catalogue: Catalogue, refusals: Refusals) -> Middleware:
+def rate(limits: Limits, catalogue: Catalogue) -> Middleware:
     """What a job uses besides is counted where it is started, for requests that join one use nothing more."""
 
     @web.middleware
     async def rate(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request[CALLER].allowance.requests is not None:
-            try:
-                await count(request, limits, catalogue, request[STORY].id, ONE)
-            except LimitReached:
-                if not may_have_lost(request):
-                    refusals.note(request[CALLER].id, shape(request[STORY].route, request.content_length))
-                raise
+            await count(request, limits, catalogue, request[STORY].id, ONE)
         return await handler(request)
 
     return rate

@@ -32,7 +32,7 @@ from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.pixels import fulfil
 from gateway.handlers.received import ELSEWHERE, Purpose
 from gateway.handlers.relay import RelayHandler
-from gateway.handlers.resend import idempotency_key, is_resend, may_have_lost
+from gateway.handlers.resend import idempotency_key, is_resend
 from gateway.handlers.take import Taken, Taker
 from gateway.imaging.workers import Imaging
 from gateway.jobs.clock import Clock
@@ -41,7 +41,6 @@ from gateway.jobs.fingerprint import fingerprint
 from gateway.jobs.handle import JobHandle
 from gateway.jobs.job import worst
 from gateway.jobs.order import Order
-from gateway.jobs.refusals import shape
 from gateway.jobs.supervisor import Supervisor
 from gateway.platforms.contract import Platform
 from gateway.routing.choose import choose
@@ -70,9 +69,8 @@ class Images:
         try:
             return await self._serve(request)
         except GatewayError as error:
-            if error.paid is Paid.NO and not may_have_lost(request):
-                mark = request[STORY].fingerprint or _shape(request)
-                self.supervisor.refusals.note(request[CALLER].id, mark)
+            if error.paid is Paid.NO and (fingerprint := request[STORY].fingerprint) is not None:
+                self.supervisor.refusals.note(request[CALLER].id, fingerprint)
             raise
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
@@ -188,10 +186,8 @@ class Images:
         plan, made = await fulfil(plan, self.imaging, self.taker.spool)
         if told.fingerprint is None:
             told.fingerprint, told.again = fingerprint(who.id, told.route, edit), is_resend(request)
-            read = (who.id, told.fingerprint, _shape(request))
-            self.supervisor.refusals.read(*read)
             if told.again and key is None:
-                told.again = not self.supervisor.refusals.take(*read)
+                told.again = not self.supervisor.refusals.take(who.id, told.fingerprint)
         return Order(
             caller=who.id,
             who=who,
@@ -205,10 +201,6 @@ class Images:
             began=span[0],
             deadline=span[1],
         )
-
-
-def _shape(request: web.Request) -> str | None:
-    return shape(request[STORY].route, request.content_length)
 
 
 def _format(edit: Edit, target: JobTarget) -> ResponseFormat:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.domain.errors import InvalidField
-from gateway.handlers.keys import STORY
 
 KEY_LONGEST = 255
 
@@ -31,11 +30,3 @@ def is_resend(request: web.Request) -> bool:
     """True when an official SDK says that it is sending this again."""
     count = request.headers.get("x-stainless-retry-count", "0")
     return count.isascii() and count.isdigit() and len(count) < 6 and int(count) > 0
-
-
-def may_have_lost(request: web.Request) -> bool:
-    """
-    True for a repetition that was not read, so that nobody knows which request it repeats: it may be of one that was
-    paid and whose answer was lost, and stays that when it is refused.
-    """
-    return is_resend(request) and request[STORY].fingerprint is None

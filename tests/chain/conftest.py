@@ -17,7 +17,6 @@ from gateway.chain.doorman import Doorkeeping
 from gateway.chain.order import chained
 from gateway.chain.settings import AuthSettings, ClientSettings, SignatureSettings
 from gateway.handlers.body import leave_expect
-from gateway.jobs.refusals import Refusals
 from gateway.routing.rules import Rules
 from gateway.stores.limits import MemoryLimits
 from gateway.telemetry.catalogue import Catalogue
@@ -91,7 +90,6 @@ async def serve() -> AsyncIterator[Serve]:
                 lambda: kept[-1],
                 catalogue,
                 limits=MemoryLimits(time.monotonic, time.time),
-                refusals=Refusals(lambda: 0.0),
                 prefix=prefix,
                 now=now,
                 wall=wall,

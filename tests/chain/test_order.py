@@ -9,7 +9,6 @@ from aiohttp import web
 from gateway.chain.order import chained
 from gateway.domain.errors import InvalidField
 from gateway.handlers.keys import CANDIDATES, STORY
-from gateway.jobs.refusals import Refusals
 from gateway.stores.limits import MemoryLimits
 from gateway.telemetry.catalogue import Catalogue
 from tests.chain.conftest import Serve, doorkeeping
@@ -29,7 +28,6 @@ def test_the_order() -> None:
         lambda: door,
         Catalogue(),
         limits=MemoryLimits(clock, time.time),
-        refusals=Refusals(lambda: 0.0),
         now=clock,
         wall=clock,
         new_id=lambda: "x",

@@ -21,7 +21,6 @@ from gateway.domain.errors import InvalidField, SpendReached
 from gateway.domain.window import Window
 from gateway.emulator.server import Emulator
 from gateway.handlers.keys import CALLER, STORY
-from gateway.jobs.refusals import Refusals
 from gateway.stores.limits import MemoryLimits
 from gateway.telemetry.catalogue import Catalogue
 from tests.chain.conftest import Stage
@@ -39,7 +38,7 @@ class Door:
     def __init__(self) -> None:
         self.time, self.caller = 0.0, Caller("ann", allowance=Allowance(requests=3))
         self.limits = MemoryLimits(lambda: self.time, lambda: 1.7e9 + self.time)
-        self.stage, self.refusals = Stage("", Catalogue()), Refusals(lambda: self.time)
+        self.stage = Stage("", Catalogue())
 
     async def ask(self) -> Heard:
         return await exchange(self.stage.url, GET)
@@ -64,7 +63,7 @@ async def door() -> AsyncIterator[Open]:
                 story(lambda: door.time, lambda: f"req_{next(ids)}", served),
                 errors,
                 known,
-                rate(door.limits, door.stage.catalogue, door.refusals),
+                rate(door.limits, door.stage.catalogue),
             )
             app = web.Application(middlewares=chain)
             app.on_response_prepare.append(finish_headers)
