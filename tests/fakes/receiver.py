@@ -11,14 +11,21 @@ import orjson
 from aiohttp import web
 
 from gateway.chain.connection import Terms, listen, runner
+from gateway.domain.caller import Caller
 from gateway.handlers.body import leave_expect
+from gateway.handlers.keys import CALLER
 
 
 @asynccontextmanager
 async def receiving(serve: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[int]:
     """Its port. `serve` handles POST /v1/images/edits, under the gateway's own connection rules."""
+
+    async def known(request: web.Request) -> web.StreamResponse:
+        request[CALLER] = Caller("ann")
+        return await serve(request)
+
     app = web.Application()
-    app.router.add_post("/v1/images/edits", serve, expect_handler=leave_expect)
+    app.router.add_post("/v1/images/edits", known, expect_handler=leave_expect)
     async with listening(runner(app, Terms(linger_s=0.3, shutdown_s=0.1))) as port:
         yield port
 

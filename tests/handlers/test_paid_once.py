@@ -70,6 +70,7 @@ ENDS: dict[str, tuple[tuple[int, str, str], int]] = {
     "task_error_503": ((400, "invalid_image_file", "false"), 1),
     "task_failed": ((400, "invalid_image_file", "false"), 1),
     "pending_forever": ((504, "answer_overdue", "false"), 1),
+    "pending_long": ((504, "answer_overdue", "false"), 1),
     "ready_without_sample": ((502, "platform_result_lost", "false"), 1),
     "ready_without_result": ((502, "platform_result_lost", "false"), 1),
     "delivery_gone": ((504, "answer_overdue", "false"), 1),
