@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gateway.domain.errors import CATALOGUE, Blame, GatewayError, InternalError, Paid
+from gateway.domain.errors import CATALOGUE, Blame, GatewayError, InternalError, Paid, UnsupportedCoding
 
 
 def tree(root: type[GatewayError] = GatewayError) -> list[type[GatewayError]]:
@@ -30,8 +30,12 @@ def test_the_catalogue_is_complete() -> None:
 
 @pytest.mark.parametrize("kind", tree())
 def test_status_blame_and_hope_agree(kind: type[GatewayError]) -> None:
-    """Clients are blamed with 4xx, everybody else with 5xx or 429; only what passes by itself is hopeful."""
-    assert (kind.status < 500 and kind.status != 429) == (kind.blame is Blame.CLIENT)
+    """
+    Clients are blamed with 4xx, everybody else with 5xx or 429; only what passes by itself is hopeful. One status of a
+    client's fault is above 499: RFC 9112 wants 501 for a transfer coding that the server does not know.
+    """
+    of_clients = (kind.status < 500 and kind.status != 429) or kind is UnsupportedCoding
+    assert of_clients == (kind.blame is Blame.CLIENT)
     assert not (kind.hopeful and kind.blame is Blame.CLIENT)
     assert kind.__doc__
 

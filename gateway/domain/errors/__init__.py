@@ -37,6 +37,7 @@ from gateway.domain.errors.client import (
     TooLarge,
     TooSlow,
     UnknownField,
+    UnsupportedCoding,
     UnsupportedField,
     UnsupportedImage,
     UnsupportedMedia,
@@ -52,7 +53,6 @@ from gateway.domain.errors.gateway import (
     ShuttingDown,
     SpendReached,
     TooManyFailures,
-    UnsupportedCoding,
 )
 from gateway.domain.errors.platform import (
     AnswerLost,

@@ -165,6 +165,12 @@ class TooLarge(GatewayError):
     code, status, blame = "request_too_large", 413, Blame.CLIENT
 
 
+class UnsupportedCoding(GatewayError):
+    """A transfer coding besides chunked; the status is that of https://www.rfc-editor.org/rfc/rfc9112#section-6.1"""
+
+    code, status, blame = "unsupported_transfer_encoding", 501, Blame.CLIENT
+
+
 class RangeOutside(GatewayError):
     """The asked part of a result lies past its end; `length` is the whole one's, in bytes."""
 

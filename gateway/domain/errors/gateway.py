@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.domain.errors.tree import Blame, GatewayError
+from gateway.domain.errors.tree import GatewayError
 from gateway.domain.window import Window
 
 
@@ -73,12 +73,6 @@ class TooManyFailures(GatewayError):
 
     code, status = "too_many_failures", 429
     hopeful = True
-
-
-class UnsupportedCoding(GatewayError):
-    """A transfer coding besides chunked: https://www.rfc-editor.org/rfc/rfc9112#section-6.1"""
-
-    code, status, blame = "unsupported_transfer_encoding", 501, Blame.CLIENT
 
 
 class LedgerUnwritable(GatewayError):
