@@ -17,18 +17,18 @@ from functools import partial
 Work = Callable[[], bool]
 
 
-# More than this is a flood: then it matters more that everybody else is heard than what one turn costs.
+# More than this is a flood, until nobody waits: it matters more that everybody else is heard than what one turn costs.
 LONG = 64
 
 
 class Turns:
     """
-    At most `each` works are begun in one turn of the loop that this is used in, and `fewest` while the line is long.
+    At most `each` works are begun in one turn of the loop that this is used in, and `fewest` in a flood.
     """
 
     def __init__(self, each: int, fewest: int | None = None) -> None:
         self._each, self._fewest = each, each if fewest is None else fewest
-        self._begun, self._ends = 0, False
+        self._most, self._begun, self._ends = each, 0, False
         self._waiting = deque[Work]()
 
     @property
@@ -36,14 +36,10 @@ class Turns:
         """True while somebody waits."""
         return bool(self._waiting)
 
-    @property
-    def _most(self) -> int:
-        return self._each if len(self._waiting) < LONG else self._fewest
-
     def soon(self, work: Work) -> None:
         """Now, if this turn takes one more, else in a later one."""
         if self._waiting or self._begun >= self._most:
-            self._waiting.append(work)
+            self._append(work)
         else:
             self._begin(work)
 
@@ -53,7 +49,7 @@ class Turns:
             self._begin(_nothing)
             return False
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(partial(_wake, turn))
+        self._append(partial(_wake, turn))
         await turn
         return True
 
@@ -61,6 +57,11 @@ class Turns:
         """Begin all who wait, at once."""
         while self._waiting:
             self._waiting.popleft()()
+
+    def _append(self, work: Work) -> None:
+        self._waiting.append(work)
+        if len(self._waiting) >= LONG:
+            self._most = self._fewest
 
     def _begin(self, work: Work) -> None:
         self._begun += work()
@@ -72,6 +73,8 @@ class Turns:
         self._begun, self._ends = 0, False
         while self._waiting and self._begun < self._most:
             self._begin(self._waiting.popleft())
+        if not self._waiting:
+            self._most = self._each
 
 
 def _nothing() -> bool:
