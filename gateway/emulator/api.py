@@ -20,8 +20,8 @@ from gateway.emulator.world import World
 MAX_BODY = 256 * 1024 * 1024
 
 
-# How long an early call-back may keep the answer to its submission.
-EARLY_S = 0.3
+# How long an early call-back may keep the answer to its submission, and one that comes late.
+EARLY_S, LATE_S = 0.3, 30.0
 
 
 class Api:
@@ -92,6 +92,8 @@ class Api:
             await self._call_back(task, submission)
         if armed and armed.fault.act:
             return await self._spoil(armed, request)
+        if armed and armed.name == "submit_accepted_late":
+            await world.takes(float(armed.value or LATE_S))
         return answers.reply(200, self._answer(task, submission, armed), answers.SUBMIT_HEADERS)
 
     async def _call_back(self, task: Task, submission: Submission) -> None:

@@ -102,6 +102,7 @@ _ALL = (
     _taken("submit_accepted_502", "answers 502", _detail(502, "Bad Gateway")),
     _taken("submit_accepted_html", "answers 200 with an HTML page", Say(200, HTML, "text/html")),
     _taken("submit_accepted_empty", "answers 200 without a body", Say(200, b"")),
+    _taken("submit_accepted_late", "answers =SECONDS (30) later"),
     _taken("submit_no_id", "answers 200 without `id` and `polling_url`"),
     _taken("submit_foreign_polling", "its polling_url is at the origin =URL (https://polling.example)"),
     Fault("request_moderated", "task", "status Request Moderated with reasons =A|B"),

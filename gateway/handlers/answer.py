@@ -11,7 +11,16 @@ from aiohttp import web
 
 from gateway.dialects.openai import events, reply
 from gateway.domain.edit import ResponseFormat
-from gateway.domain.errors import AnswerOverdue, GatewayError, InvalidField, Moderated, Paid, QueueFull, ResultLost
+from gateway.domain.errors import (
+    AnswerOverdue,
+    GatewayError,
+    InvalidField,
+    Moderated,
+    Paid,
+    PlatformSilent,
+    QueueFull,
+    ResultLost,
+)
 from gateway.domain.notes import Fate, Note, header
 from gateway.handlers import respond
 from gateway.handlers.keys import SNAPSHOT, STORY, Story
@@ -49,11 +58,11 @@ class Answerer:
         Wait, and answer with every finished picture; `asked` is the prompt, and what the vendor made of it is told
         where it is another. Raises: GatewayError when there is none.
         """
-        job, told = handle.job, request[STORY]
+        job, told, came = handle.job, request[STORY], self.clock.now()
         self._note(told, handle)
         try:
             with suppress(TimeoutError):
-                await self.clock.within(deadline - self.clock.now(), self._until_answerable(request, handle))
+                await self.clock.within(deadline - came, self._until_answerable(request, handle, came))
         finally:
             told.steps |= job.steps(self.clock.now())
         if not job.finished and not any(isinstance(result, Made) for result in job.results):
@@ -76,10 +85,10 @@ class Answerer:
 
     async def stream(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
         """Begin with the first acceptance; then one event a picture, and a last one for a failure."""
-        job, told = handle.job, request[STORY]
+        job, told, came = handle.job, request[STORY], self.clock.now()
         self._note(told, handle)
         with suppress(TimeoutError):
-            await self.clock.within(min(BEGIN_WITHIN_S, deadline - self.clock.now()), job.until_accepted())
+            await self.clock.within(min(BEGIN_WITHIN_S, deadline - came), job.until_accepted())
         told.steps |= job.steps(self.clock.now())
         if job.finished and not any(isinstance(result, Made) for result in job.results):
             raise worst([result for result in job.results if isinstance(result, GatewayError)])
@@ -88,7 +97,8 @@ class Answerer:
         response.headers["X-Accel-Buffering"] = "no"
         try:
             async with respond.sending(request, response) as timer:
-                whole = await self._events(request, response, handle, deadline, timer)
+                answerable = self._until_answerable(request, handle, came)
+                whole = await self._events(request, response, handle, deadline, timer, answerable)
                 await response.write_eof()
         finally:
             told.steps |= job.steps(self.clock.now())
@@ -96,8 +106,8 @@ class Answerer:
             handle.delivered()
         return response
 
-    def _until_answerable(self, request: web.Request, handle: JobHandle) -> Coroutine[None, None, None]:
-        return handle.job.until_answerable(self.clock, request[SNAPSHOT].collect_within_s)
+    def _until_answerable(self, request: web.Request, handle: JobHandle, came: float) -> Coroutine[None, None, None]:
+        return handle.job.until_answerable(self.clock, request[SNAPSHOT].collect_within_s, came)
 
     @staticmethod
     def _note(told: Story, handle: JobHandle) -> None:
@@ -111,12 +121,13 @@ class Answerer:
         handle: JobHandle,
         deadline: float,
         timer: asyncio.Timeout,
+        until_answerable: Coroutine[None, None, None],
     ) -> bool:
         told, sent = request[STORY], 0
         errors: list[GatewayError] = []
         ends = handle.job.ends()
         following = asyncio.ensure_future(anext(ends, None))
-        answerable = asyncio.ensure_future(self._until_answerable(request, handle))
+        answerable = asyncio.ensure_future(until_answerable)
         try:
             while True:
                 left = deadline - self.clock.now()
@@ -225,6 +236,13 @@ def _overdue(handle: JobHandle) -> GatewayError:
             "The picture is made, but it could not be fetched from the platform in time. The gateway goes on fetching "
             "it: send the same request again to get it; nothing is charged twice.",
             paid=Paid.YES,
+        )
+    if handle.job.unanswered:
+        return PlatformSilent(
+            "The platform does not answer just now and may be working on the job. The gateway goes on asking: send the "
+            "same request again to get its result; nothing is charged twice.",
+            paid=handle.job.paid,
+            retry_after_s=5,
         )
     return AnswerOverdue(
         "The job is not finished in the time in which an answer was promised. It goes on: send the same request again "

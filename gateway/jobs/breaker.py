@@ -69,6 +69,15 @@ class Attempt:
     why: str = ""
     cause: type[GatewayError] = PlatformUnavailable
     """What others are told for the time for which it keeps them away."""
+    learn: Callable[[], None] = lambda: None
+    """The breaker's: the verdict counts from now on."""
+    silent: bool = False
+
+    def unanswered(self) -> None:
+        """No answer has come for longer than a platform that is well ever takes: a fault, before its end is known."""
+        self.verdict, self.why = Verdict.FAULT, "no answer"
+        self.learn()
+        self.verdict, self.silent = Verdict.NOTHING, True
 
     def heard(self, sent: Sent, outcome: Outcome | None) -> None:
         """`outcome` is what an answer means, None when none came."""
@@ -83,6 +92,8 @@ class Attempt:
             self.verdict, self.why = Verdict.FAULT, outcome.why
         else:
             self.verdict = Verdict.WELL
+        if self.silent and self.verdict is Verdict.FAULT:
+            self.verdict = Verdict.NOTHING  # it has been counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,19 +202,23 @@ class Breaker:
         Around one submission of `owner`; a verdict is to be left in it. Raises: as `check`, and sends nothing then.
         """
         self.check()
-        attempt, begun = Attempt(), self._round
+        attempt, begun, decided = Attempt(), self._round, self._decided
         if self._until is not None:
             self._probe, self._prober, self._decided = attempt, owner, asyncio.Event()
-            self._probing_until = self._now() + PROBE_S
-        decided = self._decided
-        try:
-            yield attempt
-        finally:
+            self._probing_until, decided = self._now() + PROBE_S, self._decided
+
+        def learn() -> None:
             if self._probe is attempt:
                 self._probe = None
             if begun == self._round:  # what set out before the last change says nothing about the time after it
                 self._learn(attempt)
             decided.set()
+
+        attempt.learn = learn
+        try:
+            yield attempt
+        finally:
+            learn()
 
     def ease(self) -> None:
         """The account is well: let the next submission find out at once whether its model is."""

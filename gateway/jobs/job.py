@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 
 from gateway.domain.blob import Blob
 from gateway.domain.errors import GatewayError, HandedOver, InternalError, Moderated, Paid, QueueFull, ShuttingDown
 from gateway.jobs.clock import Clock
 from gateway.stores.contract import Found, JobRecord, Made
+
+# Nobody waits longer for a vendor that says nothing. Whoever is well takes a submission within a second or two.
+SILENCE_S = 20.0
 
 Result = Made | GatewayError
 Work = Callable[[], Awaitable[Made]]
@@ -36,6 +40,7 @@ class Job:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sending: set[int] = set()
         self._ready: dict[int, float] = {}
+        self._silent: dict[int, float] = {}
         self._accepted = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -133,6 +138,7 @@ class Job:
     def sent(self, index: int) -> None:
         """There is an answer and it is written down, or none will come."""
         self._sending.discard(index)
+        self.heard(index)
         if self.handed_over and index in self._tasks:
             self._tasks[index].cancel()
 
@@ -146,7 +152,18 @@ class Job:
     def collects(self, index: int, now: float) -> None:
         """The task of this submission is over, and its picture is being fetched; `now` is monotonic."""
         self._ready[index] = now
+        self.heard(index)
         self._tell()
+
+    def silent(self, index: int, now: float) -> None:
+        """The vendor has said nothing of use about this submission for `SILENCE_S`; `now` is monotonic."""
+        self._silent.setdefault(index, now)
+        self._accepted.set()
+        self._tell()
+
+    def heard(self, index: int) -> None:
+        """The vendor answers again."""
+        self._silent.pop(index, None)
 
     def step_begins(self, index: int, step: str, now: float) -> None:
         self._open_steps[index, step] = now
@@ -168,8 +185,8 @@ class Job:
 
     async def until_accepted(self) -> None:
         """
-        Return when the first submission was accepted, or all have ended. Only then is it known whether another platform
-        may be tried: see `fallback`.
+        Return when the first submission was accepted, or all have ended: only then is it known whether another platform
+        may be tried, see `fallback`. Also when the vendor keeps silent.
         """
         await self._accepted.wait()
 
@@ -178,22 +195,23 @@ class Job:
         """True when nothing is missing but pictures that have been made."""
         return not self.finished and all(index in self._ready for index in self._missing)
 
-    async def until_answerable(self, clock: Clock, collect_within_s: float) -> None:
+    @property
+    def unanswered(self) -> bool:
+        """True when the vendor keeps silent about something that is missing."""
+        return not self._silent.keys().isdisjoint(self._missing)
+
+    async def until_answerable(self, clock: Clock, collect_within_s: float, came: float) -> None:
         """
-        Return when every submission has ended, or nothing is missing but pictures whose host has had its time: so much
-        since they were ready, and since this waiter came.
+        Return when every submission has ended, or nothing is missing but what has had its time: pictures whose host had
+        so much since they were ready and since this waiter `came`, and a vendor that keeps silent `SILENCE_S`.
         """
-        came = clock.now()
         while not self.finished:
             changed = self._changed
-            if not self.collecting:
-                await changed.wait()
-                continue
-            overdue = max(came, *(self._ready[index] for index in self._missing)) + collect_within_s
+            overdue = max(self._overdue(index, came, collect_within_s) for index in self._missing)
             if overdue <= clock.now():
                 return
             with suppress(TimeoutError):
-                await clock.within(overdue - clock.now(), changed.wait())
+                await (changed.wait() if overdue == inf else clock.within(overdue - clock.now(), changed.wait()))
 
     async def until_finished(self) -> None:
         async for _ in self.ends():
@@ -237,6 +255,11 @@ class Job:
         if self.finished:
             self._accepted.set()
         self._tell()
+
+    def _overdue(self, index: int, came: float, collect_within_s: float) -> float:
+        if index in self._ready:
+            return max(came, self._ready[index]) + collect_within_s
+        return max(came + SILENCE_S, self._silent.get(index, inf))
 
     @property
     def _missing(self) -> list[int]:

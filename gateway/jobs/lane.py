@@ -59,6 +59,7 @@ class Lane:
     since: dict[str, float] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     over_age: dict[str, str] = field(default_factory=dict)
     keeping: Counter[str] = field(default_factory=Counter)
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)

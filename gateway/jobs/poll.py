@@ -13,6 +13,7 @@ from contextlib import suppress
 from gateway.domain.errors import Paid, TaskLost
 from gateway.domain.outcome import Outcome, Ticket, Unsure, Working
 from gateway.jobs.hints import Hint
+from gateway.jobs.job import SILENCE_S
 from gateway.jobs.pace import Watch
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
@@ -34,6 +35,7 @@ class Polling:
     One accepted task.
 
     Args:
+        silent: told when the vendor has said nothing of use for `SILENCE_S`, and when it does again.
         parked: called once, when the task is older than the maximum age and is asked after sparsely from then on.
         age_s: how old the task is already, when another process has begun it.
         hint: told when the vendor calls back, which is when to ask, whatever the pace says.
@@ -47,6 +49,7 @@ class Polling:
         parked: Callable[[], Awaitable[None]],
         age_s: float = 0.0,
         hint: Hint | None = None,
+        silent: Callable[[bool], None] = lambda _silent: None,
     ) -> None:
         self._tools, self._platform, self._ticket, self._park = tools, platform, ticket, parked
         self._pace = tools.paces(platform, ticket.model)
@@ -54,7 +57,7 @@ class Polling:
         # Where a call-back came before the answer to the submission, nobody knows how old the task is.
         self._resumed, self._hint = age_s > 0.0 or (hint is not None and hint.calls > 0), hint
         self._working_s = self._called_s = 0.0
-        self._bad = 0
+        self._bad, self._bad_since, self._silent = 0, 0.0, silent
         self._rest_s = 0.0
         self._missing: float | None = None
         self._parked = False
@@ -123,6 +126,7 @@ class Polling:
     def _works(self, outcome: Working, calls: int) -> None:
         """`calls`: how many call-backs there were when it was asked."""
         self._bad, self._missing, self._working_s = 0, None, self._age()
+        self._silent(False)
         if self._hint is not None:
             self._hint.spent = calls
         if not outcome.known:
@@ -130,7 +134,11 @@ class Polling:
 
     def _doubt(self, outcome: Unsure) -> None:
         age = self._age()
+        if not self._bad:
+            self._bad_since = age
         self._bad += 1
+        if age - self._bad_since >= SILENCE_S:
+            self._silent(True)
         self._rest_s = min(outcome.retry_after_s or 0.0, REST_LONGEST_S)
         if not outcome.missing:
             self._missing = None

@@ -164,8 +164,11 @@ class Queue:
     # What becomes of a submission that had its turn.
 
     async def adopt(self, account: str, model: str, submission: str) -> None:
-        """A task that another process has begun runs on: it takes up a slot, also past the ceilings."""
+        """A task that nobody had a turn for, or was lost, runs: it takes up a slot, also past the ceilings."""
         lane = self._lanes[account]
+        self._forget(lane, submission)
+        if submission in lane.freed:
+            lane.freed.remove(submission)
         lane.running[submission] = model
         for limit in lane.shares(model):
             limit.adopted(submission, self._clock.now())
@@ -210,18 +213,18 @@ class Queue:
             lane.kept[submission] = names
         else:
             lane.freed.append(submission)
-        self._later(for_s, lambda: self.release(account, submission))
+        lane.lost[submission] = self._later(for_s, lambda: self.release(account, submission))
         self._stir(lane)
 
     def release(self, account: str, submission: str) -> None:
         """The submission's task has ended."""
         lane = self._lanes[account]
         lane.since.pop(submission, None)
-        for place in (lane.running, lane.unknown, lane.over_age):
-            if (model := place.pop(submission, None)) is not None:
-                for limit in lane.shares(model):
-                    limit.ended(submission)
-        lane.keeping.subtract(lane.kept.pop(submission, ()))
+        if (model := lane.running.pop(submission, None)) is None:
+            model = self._forget(lane, submission)
+        if model is not None:
+            for limit in lane.shares(model):
+                limit.ended(submission)
         lane.freed.append(submission)
         self._stir(lane)
 
@@ -230,6 +233,14 @@ class Queue:
         for timer in self._timers:
             timer.cancel()
         await asyncio.gather(*self._timers, *serving, return_exceptions=True)
+
+    @staticmethod
+    def _forget(lane: Lane, submission: str) -> str | None:
+        """Lost or past its age no more. Its model if it was one of these."""
+        if (timer := lane.lost.pop(submission, None)) is not None:
+            timer.cancel()
+        lane.keeping.subtract(lane.kept.pop(submission, ()))
+        return lane.unknown.pop(submission, None) or lane.over_age.pop(submission, None)
 
     def _most(self, lane: Lane, share: str) -> int:
         return lane.ceiling if share == ALL else self._nested.get(f"{lane.account}/{share}", lane.ceiling)

@@ -14,7 +14,7 @@ class Slot:
         self._tools, self._account, self._id = tools, platform.account, id
         self._model, self._who = model, who
         self._active = tools.metrics.submissions_active(platform.name, model)
-        self.held = False
+        self.held = self._lost = False
 
     async def adopt(self) -> None:
         """The task runs already: it has its slot, whatever the ceilings say."""
@@ -46,7 +46,16 @@ class Slot:
     def lost(self, for_s: float) -> None:
         """Nobody knows whether the task runs; it is over after `for_s` seconds if it does. Not awaited."""
         if self._give_up():
+            self._lost = True
             self._tools.queue.lost(self._account, self._id, for_s)
+
+    async def found(self, *, runs: bool) -> None:
+        """Where it was lost, it is known now: its task runs, or there is none."""
+        lost, self._lost = self._lost, False
+        if lost and runs:
+            await self.adopt()
+        elif lost:
+            self._tools.queue.release(self._account, self._id)
 
     def pushed_back(self, retry_after_s: float | None) -> None:
         """The vendor said 429."""

@@ -98,7 +98,7 @@ class Submission:
             self._job.accepted(self._index)
             hooked, name = self._platform.webhook_base is not None, self._platform.name
             hint = tools.hints.listen(name, record.id, self._index) if hooked else None
-            polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint)
+            polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint, self._silent)
             outcome = await self._step("poll", polling.until_over())
             if hooked:
                 # Nobody promises a call about what was refused, and a process before may have had this one.
@@ -156,6 +156,12 @@ class Submission:
 
     def _late_s(self) -> float:
         return self._tools.paces(self._platform, self._job.record.model).late_s()
+
+    def _silent(self, silent: bool) -> None:
+        if silent:
+            self._job.silent(self._index, self._tools.clock.now())
+        else:
+            self._job.heard(self._index)
 
     async def _parked(self) -> None:
         # Without a slot it was parked, or ready, when it came to us.

@@ -19,9 +19,10 @@ from gateway.domain.errors import (
     PlatformUnreachable,
     QueueFull,
 )
-from gateway.domain.outcome import Failed, Outcome, Ticket, Unsure, Working
+from gateway.domain.outcome import Failed, Finished, Outcome, Ticket, Unsure, Working
+from gateway.jobs.breaker import Attempt
 from gateway.jobs.hints import LOST_S, Hint
-from gateway.jobs.job import Job
+from gateway.jobs.job import SILENCE_S, Job
 from gateway.jobs.order import Order
 from gateway.jobs.slot import Slot
 from gateway.jobs.steps import Steps
@@ -33,6 +34,8 @@ from gateway.upstream.session import Answered, MaybeSent, NotSent, Sent
 CONNECT_TRIES = 3
 # What says that the account itself may be no good.
 REFUSED = (PlatformAuthFailed, PlatformOutOfCredits)
+# An upload takes its time before silence counts: at the most one second for so many bytes.
+LEAST_RATE = 1_000_000
 # Waiting for a slot ends a moment before the client's own time does, so that the client hears the reason.
 REASON_SHARE, REASON_S = 0.05, 1.0
 
@@ -77,6 +80,7 @@ class Submit:
         self._platform, self._plan = order.platform, order.plan
         spare_s = min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
         self._late, self._submit_by = order.deadline - spare_s, order.submit_by
+        self._patience_s = SILENCE_S + sum(blob.length for blob in order.inputs) / LEAST_RATE
         self._step = Steps(tools, job, index)
         self._breaker = tools.breakers.of(order.platform.account, job.record.model)
         self.written, self.waited_s = False, 0.0
@@ -144,7 +148,11 @@ class Submit:
             await self._intend()
             self._job.sends(self._index)
             began = tools.clock.now()
-            sent = await self._step("submit", tools.send(self._platform, call))
+            unanswered = asyncio.create_task(self._unanswered(attempt))
+            try:
+                sent = await self._step("submit", tools.send(self._platform, call))
+            finally:
+                unanswered.cancel()
             if isinstance(sent, MaybeSent):  # a task, if there is one, has been running meanwhile
                 self.waited_s = tools.clock.now() - began
             outcome = None
@@ -156,7 +164,22 @@ class Submit:
             if not isinstance(outcome, Working):
                 self._job.sent(self._index)
             attempt.heard(sent, outcome)
+        if isinstance(outcome, Working | Finished):
+            await self._slot.found(runs=True)
+        elif isinstance(sent, NotSent) or (isinstance(outcome, Failed) and outcome.error.paid is Paid.NO):
+            await self._slot.found(runs=False)
         return sent, outcome
+
+    async def _unanswered(self, attempt: Attempt) -> None:
+        """
+        Tell everybody, and let others take its place, when the answer is overdue. The submission itself goes on: its
+        answer is the only way to what may have been paid for.
+        """
+        tools = self._tools
+        await tools.clock.sleep(self._patience_s)
+        attempt.unanswered()
+        self._slot.lost(tools.paces(self._platform, self._job.record.model).late_s())
+        self._job.silent(self._index, tools.clock.now())
 
     async def _turn(self) -> None:
         clock, first = self._tools.clock, self.written

@@ -12,6 +12,8 @@ from gateway.config.schema import Config
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
 from gateway.jobs import pace
+from gateway.jobs.job import SILENCE_S
+from gateway.upstream import session
 from tests.conftest import FASTER, KEY, StartGateway
 from tests.fakes.customer import RESEND, Customer, until
 
@@ -183,6 +185,84 @@ async def test_a_vendor_that_hangs(
         await until(lambda: bfl.counts.submits_seen == 3)
         assert len((await customer.edit("well")).pictures) == 1
         await customer.leave(*hanging)
+
+
+SILENT = (504, "platform_silent", "true")
+
+
+@pytest.fixture
+def time_outs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the gateway's time, which runs faster than the network's."""
+    for times in ("SUBMIT_TIMES", "POLL_TIMES"):
+        usual = getattr(session, times)
+        monkeypatch.setattr(session, times, aiohttp.ClientTimeout(sock_read=usual.sock_read / FASTER))
+
+
+@pytest.mark.usefixtures("time_outs")
+async def test_whoever_hangs_hears_it_soon(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """
+    With a submission that is not answered: within seconds, as long as nobody knows what became of it; with three of
+    them those who wait in line and newcomers as well. Nothing is sent again.
+    """
+    jobs = {"answer_within": 600, "breaker": {"failures": 3, "open_for": 3000, "longest": 3000}}
+    customer = Customer(await start_gateway(bfl, platform={"max_active_tasks": 3}, jobs=jobs), client)
+    now = customer.gateway._clock.now
+    bfl.script("submit_accepted_stall", times=3)
+    came = now()
+    hanging = [customer.begin(f"number {number}") for number in range(3)]
+    await until(lambda: bfl.counts.submits_seen == 3)
+    waiting = [customer.begin(f"waiting {number}") for number in range(3)]
+    for reply in await asyncio.gather(*hanging):
+        assert reply.refusal == SILENT and reply.headers["retry-after"] == "5"
+        assert "same request again" in reply.error["message"]
+    assert SILENCE_S <= now() - came < SILENCE_S + 10
+    for reply in await asyncio.gather(*waiting, customer.edit("newcomer")):
+        assert reply.refusal == (503, "platform_unavailable", "true")
+    assert now() - came < SILENCE_S + 10
+    # The time-out says that the answer is lost, and everybody who comes back hears that.
+    for number in range(3):
+        while (reply := await customer.edit(f"number {number}", headers=RESEND)).refusal == SILENT:
+            pass
+        assert reply.refusal == (502, "platform_answer_lost", "false")
+    assert bfl.counts.accepted == bfl.counts.submits_seen == 3
+
+
+@pytest.mark.parametrize("again", [{}, RESEND], ids=["person", "resend"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_comes_late(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, again: dict[str, str], stream: bool
+) -> None:
+    """The same request gets the picture, paid once."""
+    customer = Customer(await start_gateway(bfl, jobs={"answer_within": 600}), client)
+    order = "[[fault:submit_accepted_late=35]] make it blue"
+    if stream:
+        told, made = [await customer.edit(order, headers=headers, stream="true") for headers in ({}, again)]
+        assert b'"platform_silent"' in told.raw and b'"b64_json"' in made.raw
+    else:
+        assert (await customer.edit(order)).refusal == SILENT
+        assert len((await customer.edit(order, headers=again)).pictures) == 1
+    assert bfl.counts.accepted == bfl.counts.submits_seen == 1
+    await until(lambda: customer.metric("slots", platform="bfl", reason="unknown") == 0)
+
+
+@pytest.mark.usefixtures("time_outs")
+@pytest.mark.parametrize("fault", ["poll_stall", "poll_502", "poll_403", "poll_429", "poll_html_200"])
+async def test_polls_that_say_nothing(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, fault: str
+) -> None:
+    """Whoever waits hears it within seconds, and gets the picture as soon as the vendor is well."""
+    customer = Customer(await start_gateway(bfl, jobs={"answer_within": 600}), client)
+    now = customer.gateway._clock.now
+    came = now()
+    bfl.script(fault, times=None)
+    reply = await customer.edit("make it blue")
+    assert reply.refusal == SILENT
+    assert now() - came < SILENCE_S + 40
+    bfl.calm()
+    assert len((await customer.edit("make it blue", headers=RESEND)).pictures) == 1
+    assert bfl.counts.accepted == 1
 
 
 async def test_refused_has_lost_nothing(

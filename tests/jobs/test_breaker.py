@@ -275,6 +275,32 @@ def test_a_probe_that_hangs() -> None:
     assert stand.state is CLOSED and stand.breaker.standing.faults == 0
 
 
+@pytest.mark.parametrize(("end", "faults"), [(FAULT, 2), (NOTHING, 2), (WELL, 0)])
+def test_silence_counts_before_the_end(end: Verdict, faults: int) -> None:
+    """Once, whatever comes of it; an answer at last is a sign of life all the same."""
+    stand, said = Stand(), {FAULT: None, NOTHING: Failed(PlatformBusy("429")), WELL: Finished(())}
+    with ExitStack() as together:
+        attempts = [together.enter_context(stand.breaker.attempt()) for _ in range(2)]
+        for number, attempt in enumerate(attempts):
+            assert stand.breaker.standing.faults == number
+            attempt.unanswered()
+        attempts[0].heard(MaybeSent("time-out") if end is FAULT else ANSWERED, said[end])
+    assert stand.breaker.standing.faults == faults
+    assert stand.state is CLOSED
+
+
+def test_silence_opens() -> None:
+    """Nobody has to wait for the time-outs of those that hang; what they bring later changes nothing any more."""
+    stand = Stand()
+    with ExitStack() as together:
+        attempts = [together.enter_context(stand.breaker.attempt()) for _ in range(4)]
+        for attempt in attempts[:3]:
+            attempt.unanswered()
+        assert "no answer" in str(stand.refused().detail)
+        attempts[3].heard(ANSWERED, Finished(()))
+    assert stand.state is OPEN
+
+
 class Weather(RuleBasedStateMachine):
     """Attempts begin and end in any order while time goes on."""
 

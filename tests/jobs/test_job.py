@@ -21,7 +21,7 @@ from gateway.domain.errors import (
     ShuttingDown,
 )
 from gateway.jobs.clock import Clock
-from gateway.jobs.job import Job, worst
+from gateway.jobs.job import SILENCE_S, Job, worst
 from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, Row, State
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.clock import Calendar
@@ -275,7 +275,7 @@ async def test_a_step_that_goes_on_counts_so_far() -> None:
 async def test_a_waiter_is_answered_while_pictures_are_still_fetched() -> None:
     """Not while a task runs; then after so much time since the last was ready, or since the waiter came."""
     steps, calendar = Steps(3), Calendar()
-    first = asyncio.create_task(steps.job.until_answerable(calendar.clock, 30.0))
+    first = asyncio.create_task(steps.job.until_answerable(calendar.clock, 30.0, calendar.time))
     steps.job.collects(0, calendar.time)
     await steps.end(1, Made("b"))
     assert not first.done() and calendar.time == 0.0
@@ -285,19 +285,45 @@ async def test_a_waiter_is_answered_while_pictures_are_still_fetched() -> None:
     await first
     assert calendar.time == 80.0 and not steps.job.finished
     calendar.time = 200.0
-    await steps.job.until_answerable(calendar.clock, 30.0)
+    await steps.job.until_answerable(calendar.clock, 30.0, calendar.time)
     assert calendar.time == 230.0
     await steps.end(0, Made("a"))
     await steps.end(2, LOST)
-    await steps.job.until_answerable(calendar.clock, 30.0)
+    await steps.job.until_answerable(calendar.clock, 30.0, calendar.time)
     assert calendar.time == 230.0 and not steps.job.collecting
+
+
+async def test_a_waiter_is_answered_while_the_vendor_keeps_silent() -> None:
+    """At once when that has lasted, a moment later whoever comes then; not when the vendor speaks again meanwhile."""
+    steps, calendar = Steps(2), Calendar()
+    first = asyncio.create_task(steps.job.until_answerable(calendar.clock, 30.0, calendar.time))
+    other = asyncio.create_task(steps.job.until_accepted())
+    await asyncio.sleep(0)
+    calendar.time = 50.0
+    steps.job.silent(0, 50.0)
+    await other
+    steps.job.collects(1, 55.0)
+    await first
+    told = calendar.time, steps.job.unanswered
+    assert told == (85.0, True)
+    await steps.job.until_answerable(calendar.clock, 1.0, calendar.time)
+    steps.job.heard(0)
+    told = calendar.time, steps.job.unanswered
+    assert told == (85.0 + SILENCE_S, False)
+    last = asyncio.create_task(steps.job.until_answerable(calendar.clock, 1.0, calendar.time))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not last.done()
+    await steps.end(0, LOST)
+    await steps.end(1, LOST)
+    await last
 
 
 async def test_a_picture_that_comes_in_time_is_not_overdue() -> None:
     """Whoever waits is woken by its end."""
     steps, calendar = Steps(1), Calendar()
     slow = Clock(now=calendar.clock.now, sleep=lambda _seconds: asyncio.Future[None]())
-    waiting = asyncio.create_task(steps.job.until_answerable(slow, 30.0))
+    waiting = asyncio.create_task(steps.job.until_answerable(slow, 30.0, 0.0))
     steps.job.collects(0, 0.0)
     await steps.end(0, Made("a"))
     await waiting

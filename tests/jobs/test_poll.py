@@ -8,6 +8,7 @@ import pytest
 
 from gateway.domain.errors import TaskLost
 from gateway.domain.outcome import Outcome, Unsure, Working
+from gateway.jobs.job import SILENCE_S
 from gateway.jobs.poll import DOUBT_LONGEST_S, FORGOTTEN_S, MISSING_S, PARKED_EVERY_S, REST_LONGEST_S, Polling
 from gateway.upstream.session import MaybeSent, NotSent
 from tests.fakes.clock import Calendar
@@ -33,6 +34,21 @@ async def test_one_doubt_is_nothing(doubt: Said) -> None:
     """Whatever is said once or a few times in the middle, the end is the task's own."""
     outcome, _, parked = await poll([PENDING, doubt, doubt, PENDING, doubt, READY])
     assert outcome == READY and not parked
+
+
+async def test_long_doubt_is_told() -> None:
+    """Not a few bad answers; once nothing else has come for long, and that it is over."""
+    calendar, told = Calendar(), list[tuple[bool, float]]()
+    works = Works(Vendor(polls=[*[DOUBT] * 3, PENDING, *[DOUBT] * 9, PENDING, READY]), clock=calendar.clock)
+
+    def silent(now: bool) -> None:
+        if not told or told[-1][0] is not now:
+            told.append((now, calendar.time))
+
+    await Polling(works.tools, works.vendor, TICKET, works.queue.close, silent=silent).until_over()
+    assert [now for now, _ in told] == [False, True, False]
+    (_, first), (_, long), _ = told
+    assert SILENCE_S <= long - first <= SILENCE_S + 2 * DOUBT_LONGEST_S
 
 
 async def test_an_hour_of_doubt() -> None:

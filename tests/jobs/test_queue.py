@@ -428,6 +428,30 @@ async def test_lost_answers_keep_few_slots() -> None:
     await line.close()
 
 
+async def test_what_was_lost_is_found() -> None:
+    """It has its slot again, for as long as its task runs; what was to become of it as a lost one counts no more."""
+    sleeper = Sleeper()
+    line = queue(2, clock=Clock(now=lambda: sleeper.time, sleep=sleeper.sleep))
+    turns = await crowd(line, ["pro"] * 2)
+    line.lost("bfl", "0", 20.0)
+    assert line.places("bfl").unknown == 1
+    await line.adopt("bfl", "pro", "0")
+    await settled()
+    assert (line.places("bfl").running, line.places("bfl").unknown) == (2, 0)
+    assert line._slots._held.keys() == {"0", "1"}  # type: ignore[attr-defined]
+    while sleeper._sleeping:
+        await sleeper.wake()
+    late = turn(line, "2")
+    await settled()
+    assert line.places("bfl").running == 2 and not late.done()
+    line.lost("bfl", "1", 20.0)
+    line.release("bfl", "1")
+    await settled()
+    assert late.done() and line.places("bfl").unknown == 0
+    await dispersed([*turns, late])
+    await line.close()
+
+
 async def test_tasks_past_their_age_make_room() -> None:
     """Stuck tasks hold up nobody who waits: their slots are others' as soon as no such task can still run."""
     sleeper = Sleeper()

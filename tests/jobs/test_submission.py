@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -41,9 +42,9 @@ FAILED = Failed(PlatformError("broken", paid=Paid.MAYBE))
 REFUSED = Refused(Stage.OUTPUT, ("Violence",))
 
 
-async def run(works: Works, **options: float) -> Made | GatewayError:
+async def run(works: Works, content: str = "same", *, within_s: float = 300.0) -> Made | GatewayError:
     """The result of a job's only submission."""
-    handle = await works.supervisor.start(works.order(within_s=options.pop("within_s", 300.0)))
+    handle = await works.supervisor.start(works.order(content, within_s=within_s))
     await handle.job.until_finished()
     (result,) = handle.job.results
     assert result is not None
@@ -149,6 +150,42 @@ async def test_a_lost_answer_keeps_its_slot() -> None:
     assert works.held == 1 and works.queue.places("toy").unknown == 1
     await until(lambda: works.held == 0)
     assert works.clock.now() - started >= 100 and works.queue.places("toy").unknown == 0
+
+
+@pytest.mark.parametrize(
+    ("says", "result", "asked"),
+    [
+        (TAKEN, Made("ref-0", seed=7, cost=4.0), 1),
+        (READY, Made("ref-0", seed=7, cost=None), 1),
+        (NotSent("reset"), Made("ref-0", seed=7, cost=4.0), 2),
+        (BUSY, Made("ref-0", seed=7, cost=4.0), 2),
+        (INVALID, "invalid_value", 1),
+        (MaybeSent("time-out"), "platform_answer_lost", 1),
+    ],
+)
+async def test_an_answer_after_long_silence(says: Said, result: Made | str, asked: int) -> None:
+    """
+    Whoever waits is told before it comes, and others take its place. What it says counts all the same: nothing is lost
+    or sent twice, and no slot is forgotten.
+    """
+    works = Works(Vendor(submits=[says, TAKEN]), slots=1, late_s=60.0)
+    answer = asyncio.Event()
+    works.vendor.before = lambda step: answer.wait() if step == "submit" and works.vendor.asked[step] == 1 else None
+    first = await works.supervisor.start(works.order())
+    await first.job.until_answerable(works.clock, 30.0, works.clock.now())
+    assert first.job.unanswered and not first.job.finished and works.queue.places("toy").unknown == 1
+    works.vendor.before = lambda _step: None
+    works.vendor.says["submit"].insert(0, TAKEN)
+    assert isinstance(await run(works, content="other"), Made)
+    answer.set()
+    await first.job.until_finished()
+    (found,) = first.job.results
+    if isinstance(result, Made):
+        assert isinstance(found, Made) and replace(found, ref="ref-0") == result
+    else:
+        assert isinstance(found, GatewayError) and found.code == result
+    assert works.vendor.asked["submit"] == 1 + asked
+    await until(lambda: works.held == 0 and works.queue.places("toy").unknown == 0)
 
 
 async def test_busy_waits_without_a_slot() -> None:

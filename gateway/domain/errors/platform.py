@@ -51,6 +51,13 @@ class PlatformUnavailable(PlatformError):
     hopeful = True
 
 
+class PlatformSilent(PlatformError):
+    """The platform may be working on the job and says nothing. The gateway goes on asking; the same request joins."""
+
+    code, status = "platform_silent", 504
+    hopeful = safe = True
+
+
 class AnswerLost(PlatformError):
     """The submission may have been accepted, its answer did not arrive."""
 
