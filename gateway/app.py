@@ -136,6 +136,7 @@ class Gateway:
                 chance=chance,
                 paces=Paces(),
                 job_max_age_s=config.jobs.job_max_age,
+                unanswered_within_s=config.jobs.unanswered_within,
                 present=lambda platform: self.snapshot.platforms.get(platform.name, platform),
                 doubt=self.accounts.doubt,
                 able=self.stores.able,

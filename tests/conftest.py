@@ -119,7 +119,7 @@ async def start_gateway(tmp_path: Path, nothing_is_late: None) -> AsyncIterator[
                 "state_dir": tmp_path / "state",
                 "platforms": platforms,
                 # Pictures come at the machine's own pace, not at the clock's.
-                "jobs": {"drain": 0, "collect_within": 3000, **keys.pop("jobs", {})},
+                "jobs": {"drain": 0, "collect_within": 3000, "unanswered_within": 3000, **keys.pop("jobs", {})},
                 **keys,
             }
             return await stack.enter_async_context(

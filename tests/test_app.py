@@ -39,7 +39,7 @@ def config(state_dir: Path, **keys: Any) -> Config:
         "listen": {"port": 0},
         "admin": {"port": 0},
         "state_dir": state_dir,
-        "jobs": {"drain": 0, "collect_within": 3000},
+        "jobs": {"drain": 0, "collect_within": 3000, "unanswered_within": 3000},
         **keys,
     }
     return Config.model_validate(document)

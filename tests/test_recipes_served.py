@@ -136,7 +136,7 @@ async def openai() -> AsyncIterator[FakeOpenAi]:
 def unhurried(config: Config) -> Config:
     """Where a recipe's own seconds, `FASTER` as they pass here, could be over before the next request."""
     breaker = config.jobs.breaker.model_copy(update={"open_for": 6000.0, "longest": 6000.0})
-    jobs = config.jobs.model_copy(update={"breaker": breaker, "collect_within": 3000.0})
+    jobs = config.jobs.model_copy(update={"breaker": breaker, "collect_within": 3000.0, "unanswered_within": 3000.0})
     return config.model_copy(update={"jobs": jobs, "signature": config.signature.model_copy(update={"window": 3600.0})})
 
 

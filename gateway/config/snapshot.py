@@ -15,7 +15,7 @@ from gateway.routing.rules import Rules
 
 # What is opened or laid out once, at the start.
 FIXED: Final = ("listen", "admin", "route_prefix", "state_dir", "ledger", "memory", "results", "imaging")
-FIXED_JOBS: Final = ("job_max_age", "queue_limit", "drain")
+FIXED_JOBS: Final = ("job_max_age", "unanswered_within", "queue_limit", "drain")
 
 
 def snapshot(config: Config) -> Snapshot:

@@ -12,9 +12,6 @@ from gateway.domain.errors import GatewayError, HandedOver, InternalError, Moder
 from gateway.jobs.clock import Clock
 from gateway.stores.contract import Found, JobRecord, Made
 
-# Nobody waits longer for a vendor that says nothing. Whoever is well takes a submission within a second or two.
-SILENCE_S = 20.0
-
 Result = Made | GatewayError
 Work = Callable[[], Awaitable[Made]]
 
@@ -40,7 +37,7 @@ class Job:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sending: set[int] = set()
         self._ready: dict[int, float] = {}
-        self._silent: dict[int, float] = {}
+        self._silent: dict[int, tuple[float, float]] = {}
         self._accepted = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -155,9 +152,12 @@ class Job:
         self.heard(index)
         self._tell()
 
-    def silent(self, index: int, now: float) -> None:
-        """The vendor has said nothing of use about this submission for `SILENCE_S`; `now` is monotonic."""
-        self._silent.setdefault(index, now)
+    def silent(self, index: int, now: float, patience_s: float) -> None:
+        """
+        The vendor has said nothing of use about this submission for `patience_s`, which whoever comes now waits as
+        well; `now` is monotonic.
+        """
+        self._silent.setdefault(index, (now, patience_s))
         self._accepted.set()
         self._tell()
 
@@ -203,7 +203,7 @@ class Job:
     async def until_answerable(self, clock: Clock, collect_within_s: float, came: float) -> None:
         """
         Return when every submission has ended, or nothing is missing but what has had its time: pictures whose host had
-        so much since they were ready and since this waiter `came`, and a vendor that keeps silent `SILENCE_S`.
+        so much since they were ready and since this waiter `came`, and a vendor that keeps silent.
         """
         while not self.finished:
             changed = self._changed
@@ -259,7 +259,8 @@ class Job:
     def _overdue(self, index: int, came: float, collect_within_s: float) -> float:
         if index in self._ready:
             return max(came, self._ready[index]) + collect_within_s
-        return max(came + SILENCE_S, self._silent.get(index, inf))
+        since, patience_s = self._silent.get(index, (inf, 0.0))
+        return max(since, came + patience_s)
 
     @property
     def _missing(self) -> list[int]:

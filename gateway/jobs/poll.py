@@ -13,7 +13,6 @@ from contextlib import suppress
 from gateway.domain.errors import Paid, TaskLost
 from gateway.domain.outcome import Outcome, Ticket, Unsure, Working
 from gateway.jobs.hints import Hint
-from gateway.jobs.job import SILENCE_S
 from gateway.jobs.pace import Watch
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
@@ -35,7 +34,7 @@ class Polling:
     One accepted task.
 
     Args:
-        silent: told when the vendor has said nothing of use for `SILENCE_S`, and when it does again.
+        silent: told when the vendor has said nothing of use for too long, and when it does again.
         parked: called once, when the task is older than the maximum age and is asked after sparsely from then on.
         age_s: how old the task is already, when another process has begun it.
         hint: told when the vendor calls back, which is when to ask, whatever the pace says.
@@ -137,7 +136,7 @@ class Polling:
         if not self._bad:
             self._bad_since = age
         self._bad += 1
-        if age - self._bad_since >= SILENCE_S:
+        if age - self._bad_since >= self._tools.unanswered_within_s:
             self._silent(True)
         self._rest_s = min(outcome.retry_after_s or 0.0, REST_LONGEST_S)
         if not outcome.missing:

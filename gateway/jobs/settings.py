@@ -33,6 +33,11 @@ class JobSettings(Settings):
         le=3600,
         description="A paid task older than this gives its slot back and is asked after sparsely",
     )
+    unanswered_within: Seconds = Field(
+        default=20.0,
+        gt=0,
+        description="A request waits this long while the platform answers neither its submission nor its polls",
+    )
     collect_within: Seconds = Field(
         default=30.0,
         gt=0,

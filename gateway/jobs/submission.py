@@ -159,7 +159,7 @@ class Submission:
 
     def _silent(self, silent: bool) -> None:
         if silent:
-            self._job.silent(self._index, self._tools.clock.now())
+            self._job.silent(self._index, self._tools.clock.now(), self._tools.unanswered_within_s)
         else:
             self._job.heard(self._index)
 

@@ -22,7 +22,7 @@ from gateway.domain.errors import (
 from gateway.domain.outcome import Failed, Finished, Outcome, Ticket, Unsure, Working
 from gateway.jobs.breaker import Attempt
 from gateway.jobs.hints import LOST_S, Hint
-from gateway.jobs.job import SILENCE_S, Job
+from gateway.jobs.job import Job
 from gateway.jobs.order import Order
 from gateway.jobs.slot import Slot
 from gateway.jobs.steps import Steps
@@ -80,7 +80,7 @@ class Submit:
         self._platform, self._plan = order.platform, order.plan
         spare_s = min(REASON_S, REASON_SHARE * max(0.0, order.deadline - tools.clock.now()))
         self._late, self._submit_by = order.deadline - spare_s, order.submit_by
-        self._patience_s = SILENCE_S + sum(blob.length for blob in order.inputs) / LEAST_RATE
+        self._upload_s = sum(blob.length for blob in order.inputs) / LEAST_RATE
         self._step = Steps(tools, job, index)
         self._breaker = tools.breakers.of(order.platform.account, job.record.model)
         self.written, self.waited_s = False, 0.0
@@ -176,10 +176,10 @@ class Submit:
         answer is the only way to what may have been paid for.
         """
         tools = self._tools
-        await tools.clock.sleep(self._patience_s)
+        await tools.clock.sleep(self._upload_s + tools.unanswered_within_s)
         attempt.unanswered()
         self._slot.lost(tools.paces(self._platform, self._job.record.model).late_s())
-        self._job.silent(self._index, tools.clock.now())
+        self._job.silent(self._index, tools.clock.now(), tools.unanswered_within_s)
 
     async def _turn(self) -> None:
         clock, first = self._tools.clock, self.written

@@ -39,7 +39,8 @@ class Tools:
     Made once. `chance` is 0 ≤ x < 1; `paces` finds the pace of a platform's model; `present` finds the platform that
     stands now where one of an earlier configuration stood; `doubt` is told of an account that seems to be empty or
     refused; `able` raises the reason why nothing new can be remembered; `turn` is awaited before each poll, so that
-    many which are due at once do not hold the loop; `fit` brings a picture to a size, or leaves it as it is.
+    many which are due at once do not hold the loop; `fit` brings a picture to a size, or leaves it as it is. Whoever
+    waits is told when the vendor has said nothing for `unanswered_within_s`.
     """
 
     session: Session
@@ -54,6 +55,7 @@ class Tools:
     chance: Callable[[], float]
     paces: Callable[[Platform, str], Pace]
     job_max_age_s: float
+    unanswered_within_s: float
     hints: Hints
     present: Callable[[Platform], Platform] = lambda platform: platform
     doubt: Callable[[str], None] = lambda _account: None

@@ -141,7 +141,7 @@ class Round:
             "admin": {"port": self._admin},
             "state_dir": str(self._folder / "state"),
             "platforms": {"bfl": {"kind": "bfl", "api_key": "emulator-takes-any-key", "base_url": self._bfl.api_url}},
-            "jobs": {"drain": 0, "collect_within": 600},
+            "jobs": {"drain": 0, "collect_within": 600, "unanswered_within": 600},
         }
         (self._folder / "gateway.yaml").write_text(yaml.safe_dump(document))
 

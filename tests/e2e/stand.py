@@ -112,7 +112,13 @@ def _config(told: dict[str, Any], platforms: dict[str, Any], state_dir: Path) ->
             "auth": {"keys": [entry("client-0", KEY), entry("client-1", SECOND_KEY)]},
             "state_dir": state_dir,
             "platforms": platforms,
-            "jobs": {"drain": 0, "collect_within": 600, "breaker": NO_BREAKER, **sections.pop("jobs", {})},
+            "jobs": {
+                "drain": 0,
+                "collect_within": 600,
+                "unanswered_within": 600,
+                "breaker": NO_BREAKER,
+                **sections.pop("jobs", {}),
+            },
             **sections,
         }
     )

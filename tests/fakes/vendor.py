@@ -37,6 +37,7 @@ from tests.fakes.blob import MemoryBlob
 from tests.fakes.clock import loop_clock
 
 MODEL = "toy-1"
+SILENCE_S = 20.0
 TICKET = Ticket("task-1", "https://toy.example/task-1", MODEL, "toy", cost=4.0)
 TAKEN = Working(TICKET, "submitted")
 PENDING = Working(TICKET, "Pending")
@@ -213,6 +214,7 @@ class Works:
             chance=lambda: 0.5,
             paces=lambda _platform, _model: pace,
             job_max_age_s=max_age_s,
+            unanswered_within_s=SILENCE_S,
             hints=Hints(lambda: b"k" * 32, "", self.metrics, self.clock.now),
             doubt=doubt,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,7 +13,6 @@ from gateway.config.schema import Config
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
 from gateway.jobs import pace
-from gateway.jobs.job import SILENCE_S
 from gateway.upstream import session
 from tests.conftest import FASTER, KEY, StartGateway
 from tests.fakes.customer import RESEND, Customer, until
@@ -188,6 +188,8 @@ async def test_a_vendor_that_hangs(
 
 
 SILENT = (504, "platform_silent", "true")
+SILENCE_S = 20
+SOON: dict[str, Any] = {"answer_within": 600, "unanswered_within": SILENCE_S}
 
 
 @pytest.fixture
@@ -206,7 +208,7 @@ async def test_whoever_hangs_hears_it_soon(
     With a submission that is not answered: within seconds, as long as nobody knows what became of it; with three of
     them those who wait in line and newcomers as well. Nothing is sent again.
     """
-    jobs = {"answer_within": 600, "breaker": {"failures": 3, "open_for": 3000, "longest": 3000}}
+    jobs = SOON | {"breaker": {"failures": 3, "open_for": 3000, "longest": 3000}}
     customer = Customer(await start_gateway(bfl, platform={"max_active_tasks": 3}, jobs=jobs), client)
     now = customer.gateway._clock.now
     bfl.script("submit_accepted_stall", times=3)
@@ -235,7 +237,7 @@ async def test_an_answer_that_comes_late(
     bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, again: dict[str, str], stream: bool
 ) -> None:
     """The same request gets the picture, paid once."""
-    customer = Customer(await start_gateway(bfl, jobs={"answer_within": 600}), client)
+    customer = Customer(await start_gateway(bfl, jobs=SOON), client)
     order = "[[fault:submit_accepted_late=35]] make it blue"
     if stream:
         told, made = [await customer.edit(order, headers=headers, stream="true") for headers in ({}, again)]
@@ -253,7 +255,7 @@ async def test_polls_that_say_nothing(
     bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession, fault: str
 ) -> None:
     """Whoever waits hears it within seconds, and gets the picture as soon as the vendor is well."""
-    customer = Customer(await start_gateway(bfl, jobs={"answer_within": 600}), client)
+    customer = Customer(await start_gateway(bfl, jobs=SOON), client)
     now = customer.gateway._clock.now
     came = now()
     bfl.script(fault, times=None)

@@ -123,6 +123,7 @@ class Process:
                 chance=lambda: 0.5,
                 paces=lambda _platform, _model: pace,
                 job_max_age_s=900.0,
+                unanswered_within_s=3000.0,
                 hints=Hints(lambda: b"k" * 32, "", metrics, clock.now),
             ),
             new_id=lambda: f"job-{next(ids)}",

@@ -21,7 +21,7 @@ from gateway.domain.errors import (
     ShuttingDown,
 )
 from gateway.jobs.clock import Clock
-from gateway.jobs.job import SILENCE_S, Job, worst
+from gateway.jobs.job import Job, worst
 from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, Row, State
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.clock import Calendar
@@ -300,7 +300,7 @@ async def test_a_waiter_is_answered_while_the_vendor_keeps_silent() -> None:
     other = asyncio.create_task(steps.job.until_accepted())
     await asyncio.sleep(0)
     calendar.time = 50.0
-    steps.job.silent(0, 50.0)
+    steps.job.silent(0, 50.0, 20.0)
     await other
     steps.job.collects(1, 55.0)
     await first
@@ -309,7 +309,7 @@ async def test_a_waiter_is_answered_while_the_vendor_keeps_silent() -> None:
     await steps.job.until_answerable(calendar.clock, 1.0, calendar.time)
     steps.job.heard(0)
     told = calendar.time, steps.job.unanswered
-    assert told == (85.0 + SILENCE_S, False)
+    assert told == (105.0, False)
     last = asyncio.create_task(steps.job.until_answerable(calendar.clock, 1.0, calendar.time))
     for _ in range(5):
         await asyncio.sleep(0)

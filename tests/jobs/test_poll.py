@@ -8,11 +8,10 @@ import pytest
 
 from gateway.domain.errors import TaskLost
 from gateway.domain.outcome import Outcome, Unsure, Working
-from gateway.jobs.job import SILENCE_S
 from gateway.jobs.poll import DOUBT_LONGEST_S, FORGOTTEN_S, MISSING_S, PARKED_EVERY_S, REST_LONGEST_S, Polling
 from gateway.upstream.session import MaybeSent, NotSent
 from tests.fakes.clock import Calendar
-from tests.fakes.vendor import PENDING, READY, TICKET, Said, Vendor, Works
+from tests.fakes.vendor import PENDING, READY, SILENCE_S, TICKET, Said, Vendor, Works
 
 DOUBT = Unsure("502")
 GONE = Unsure("task not found", missing=True)

@@ -194,7 +194,7 @@ def _document(url: str, admin: str, vendor: str, openai: str, folder: Path, turn
         "admin": {"port": int(admin.rpartition(":")[2])},
         "state_dir": str(folder / "state"),
         # Three minutes on the wall: the machine may be busy with something else.
-        "jobs": {"answer_within": 3600, "job_max_age": MAX_AGE_S, "collect_within": 200},
+        "jobs": {"answer_within": 3600, "job_max_age": MAX_AGE_S, "collect_within": 200, "unanswered_within": 200},
         "auth": {
             "keys": [
                 {
