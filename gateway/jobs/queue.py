@@ -72,10 +72,15 @@ class Queue:
                 lane = self._lanes[account] = Lane(account, ceiling, line, {ALL: ConcurrencyLimit(ceiling)})
             lane.ceiling = ceiling
             lane.limits[ALL].configure(ceiling)
-            for name, most in nested.items():
-                of, _, model = name.partition("/")
-                if of == account:
-                    lane.limits.setdefault(model, ConcurrencyLimit(most)).configure(most)
+            own = {
+                name.removeprefix(f"{account}/"): most
+                for name, most in nested.items()
+                if name.startswith(f"{account}/")
+            }
+            for model in lane.limits.keys() - {ALL, *own}:
+                del lane.limits[model]
+            for model, most in own.items():
+                lane.limits.setdefault(model, ConcurrencyLimit(most)).configure(most)
             if len(lane.line):
                 self._stir(lane)
 

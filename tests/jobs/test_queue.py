@@ -402,6 +402,25 @@ async def test_a_narrow_model_is_refused_alone() -> None:
     await line.close()
 
 
+async def test_a_model_without_a_ceiling_any_more() -> None:
+    """What its own ceiling held back goes, what runs is counted on."""
+    line = queue(24, max=2)
+    line._clock = Clock(now=lambda: 0.0, sleep=Sleeper().sleep)
+    turns = await crowd(line, ["max"] * 6)
+    assert sum(task.done() for task in turns) == 2
+    line._slots.configure({"bfl": 24})  # type: ignore[attr-defined]
+    line.configure({"bfl": 24}, {})
+    await settled()
+    assert sum(task.done() for task in turns) == 6
+    line.pushed_back("bfl", "0", None)
+    for name in "12345":
+        line.release("bfl", name)
+    await settled()
+    assert line.places("bfl").running == 0
+    await dispersed(turns)
+    await line.close()
+
+
 async def test_lost_answers_keep_few_slots() -> None:
     """At most a part of the ceiling, and for as long as a task can take; others go in their place meanwhile."""
     sleeper = Sleeper()
