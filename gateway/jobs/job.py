@@ -125,6 +125,7 @@ class Job:
 
     def unpaid(self, index: int) -> None:
         """The vendor has certainly not taken this submission, so far."""
+        self.heard(index)
         self._at_stake.discard(index)
         self.cancel_if_free()
 
@@ -135,12 +136,12 @@ class Job:
     def sent(self, index: int) -> None:
         """There is an answer and it is written down, or none will come."""
         self._sending.discard(index)
-        self.heard(index)
         if self.handed_over and index in self._tasks:
             self._tasks[index].cancel()
 
     def accepted(self, index: int) -> None:
         """The vendor has taken this submission; with the last one the upload is no longer needed."""
+        self.heard(index)
         self._accepted.set()
         self._needed.discard(index)
         if not self._needed:

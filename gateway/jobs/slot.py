@@ -49,12 +49,17 @@ class Slot:
             self._lost = True
             self._tools.queue.lost(self._account, self._id, for_s)
 
-    async def found(self, *, runs: bool) -> None:
-        """Where it was lost, it is known now: its task runs, or there is none."""
-        lost, self._lost = self._lost, False
-        if lost and runs:
+    async def found(self, late_in_s: float) -> None:
+        """Where it was lost, it is known now that its task runs; it is past its age `late_in_s` seconds from now."""
+        if self._lost:
+            self._lost = False
             await self.adopt()
-        elif lost:
+            self.accepted(late_in_s)
+
+    def gone(self) -> None:
+        """Where it was lost, it is known now that no task runs."""
+        if self._lost:
+            self._lost = False
             self._tools.queue.release(self._account, self._id)
 
     def pushed_back(self, retry_after_s: float | None) -> None:

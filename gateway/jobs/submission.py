@@ -88,14 +88,15 @@ class Submission:
     async def _work(self) -> Made:
         tools, record, begin = self._tools, self._job.record, self._begin
         outcome, ticket = await begin(), None
-        self._taken = True
-        self._slot.accepted(self._late_s() - begin.age_s)
+        self._taken, late_s = True, self._late_s() - begin.age_s
+        self._slot.accepted(late_s)
         if isinstance(outcome, Working):
             ticket, self._cost = outcome.ticket, outcome.ticket.cost
             if not begin.age_s:
                 await tools.ledger.submitted(record.id, self._index, self._owner, ticket)
                 self._job.sent(self._index)
             self._job.accepted(self._index)
+            await self._slot.found(late_s)
             hooked, name = self._platform.webhook_base is not None, self._platform.name
             hint = tools.hints.listen(name, record.id, self._index) if hooked else None
             polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint, self._silent)
@@ -104,6 +105,7 @@ class Submission:
                 # Nobody promises a call about what was refused, and a process before may have had this one.
                 due = isinstance(outcome, Finished) and not begin.age_s
                 tools.hints.over(record.id, self._index, due=due)
+        self._slot.gone()
         finished = self._terminal(outcome)
         if finished.cost is not None:
             self._cost = finished.cost

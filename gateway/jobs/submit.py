@@ -7,6 +7,9 @@ INTENT is written before the first byte. From then on nothing is sent twice unle
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from gateway.domain.blob import Blob
@@ -19,7 +22,7 @@ from gateway.domain.errors import (
     PlatformUnreachable,
     QueueFull,
 )
-from gateway.domain.outcome import Failed, Finished, Outcome, Ticket, Unsure, Working
+from gateway.domain.outcome import Failed, Outcome, Ticket, Unsure, Working
 from gateway.jobs.breaker import Attempt
 from gateway.jobs.hints import LOST_S, Hint
 from gateway.jobs.job import Job
@@ -107,11 +110,12 @@ class Submit:
         """
         clock = self._tools.clock
         until = clock.now() + LOST_S
-        while hint.task is None or not await known(self._tools, self._platform, hint.task, self._plan.target.model):
-            try:
-                await clock.within(until - clock.now(), hint.wait())
-            except TimeoutError:
-                return None
+        with self._after(self._tools.unanswered_within_s, self._silent):
+            while hint.task is None or not await known(self._tools, self._platform, hint.task, self._plan.target.model):
+                try:
+                    await clock.within(until - clock.now(), hint.wait())
+                except TimeoutError:
+                    return None
         return hint.task
 
     async def _until_taken(self) -> Outcome:
@@ -148,11 +152,8 @@ class Submit:
             await self._intend()
             self._job.sends(self._index)
             began = tools.clock.now()
-            unanswered = asyncio.create_task(self._unanswered(attempt))
-            try:
+            with self._after(self._upload_s + tools.unanswered_within_s, partial(self._unanswered, attempt)):
                 sent = await self._step("submit", tools.send(self._platform, call))
-            finally:
-                unanswered.cancel()
             if isinstance(sent, MaybeSent):  # a task, if there is one, has been running meanwhile
                 self.waited_s = tools.clock.now() - began
             outcome = None
@@ -164,22 +165,36 @@ class Submit:
             if not isinstance(outcome, Working):
                 self._job.sent(self._index)
             attempt.heard(sent, outcome)
-        if isinstance(outcome, Working | Finished):
-            await self._slot.found(runs=True)
-        elif isinstance(sent, NotSent) or (isinstance(outcome, Failed) and outcome.error.paid is Paid.NO):
-            await self._slot.found(runs=False)
+        if isinstance(sent, NotSent) or (isinstance(outcome, Failed) and outcome.error.paid is Paid.NO):
+            self._slot.gone()
         return sent, outcome
 
-    async def _unanswered(self, attempt: Attempt) -> None:
+    def _unanswered(self, attempt: Attempt) -> None:
         """
-        Tell everybody, and let others take its place, when the answer is overdue. The submission itself goes on: its
+        The answer is overdue: everybody is told, and others may take its place. The submission itself goes on, for its
         answer is the only way to what may have been paid for.
         """
-        tools = self._tools
-        await tools.clock.sleep(self._upload_s + tools.unanswered_within_s)
+        late_s = self._tools.paces(self._platform, self._job.record.model).late_s()
         attempt.unanswered()
-        self._slot.lost(tools.paces(self._platform, self._job.record.model).late_s())
-        self._job.silent(self._index, tools.clock.now(), tools.unanswered_within_s)
+        self._slot.lost(late_s - self._tools.unanswered_within_s)
+        self._silent()
+
+    def _silent(self) -> None:
+        self._job.silent(self._index, self._tools.clock.now(), self._tools.unanswered_within_s)
+
+    @contextmanager
+    def _after(self, seconds: float, then: Callable[[], None]) -> Iterator[None]:
+        """Around what is awaited: `then` is called if that takes longer."""
+
+        async def alarm() -> None:
+            await self._tools.clock.sleep(seconds)
+            then()
+
+        task = asyncio.create_task(alarm())
+        try:
+            yield
+        finally:
+            task.cancel()
 
     async def _turn(self) -> None:
         clock, first = self._tools.clock, self.written

@@ -14,9 +14,9 @@ from gateway.emulator.settings import EmulatorSettings
 from gateway.jobs.trust import LATE_S
 from tests.bench.processes import free_port
 from tests.conftest import FASTER, StartGateway
-from tests.fakes.customer import Customer, until
+from tests.fakes.customer import RESEND, Customer, until
 
-Start = Callable[[], Awaitable[Gateway]]
+Start = Callable[..., Awaitable[Gateway]]
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ async def hooked(bfl: Emulator, start_gateway: StartGateway) -> Start:
     """Starts gateways one after the other at one address, which the vendor calls."""
     port = free_port()
 
-    async def start() -> Gateway:
+    async def start(**jobs: float) -> Gateway:
         webhook = {"public_url": f"http://127.0.0.1:{port}"}
-        return await start_gateway(bfl, platform={"webhook": webhook}, listen={"port": port})
+        return await start_gateway(bfl, platform={"webhook": webhook}, listen={"port": port}, jobs=jobs)
 
     return start
 
@@ -72,6 +72,17 @@ async def test_a_lost_answer_is_found_again(
     customer = Customer(await hooked(), client)
     reply = await customer.edit(f"make it blue [[fault:submit_accepted_{how}]]")
     assert len(reply.pictures) == 1
+    assert bfl.counts.accepted == 1
+    await customer.balance()
+
+
+async def test_nobody_waits_long_for_a_call_back(hooked: Start, bfl: Emulator, client: aiohttp.ClientSession) -> None:
+    """Which is all that is left of a lost answer: whoever waits is told, and gets the picture when it has come."""
+    customer = Customer(await hooked(unanswered_within=20), client)
+    order = "make it blue [[fault:submit_accepted_reset]] [[fault:webhook_late=30]]"
+    reply = await customer.edit(order)
+    assert reply.refusal == (504, "platform_silent", "true")
+    assert len((await customer.edit(order, headers=RESEND)).pictures) == 1
     assert bfl.counts.accepted == 1
     await customer.balance()
 
