@@ -152,7 +152,8 @@ class Submit:
             await self._intend()
             self._job.sends(self._index)
             began = tools.clock.now()
-            with self._after(self._upload_s + tools.unanswered_within_s, partial(self._unanswered, attempt)):
+            answer_s = max(tools.unanswered_within_s, call.patience_s or 0.0)
+            with self._after(self._upload_s + answer_s, partial(self._unanswered, attempt)):
                 sent = await self._step("submit", tools.send(self._platform, call))
             if isinstance(sent, MaybeSent):  # a task, if there is one, has been running meanwhile
                 self.waited_s = tools.clock.now() - began

@@ -188,6 +188,18 @@ async def test_an_answer_after_long_silence(says: Said, result: Made | str, aske
     await until(lambda: works.held == 0 and works.queue.places("toy").unknown == 0)
 
 
+async def test_a_platform_that_answers_with_the_picture() -> None:
+    """It is not silent while it works: the call says how long that may take."""
+    works = Works(Vendor(submits=[READY]), slots=1)
+    order = works.order()
+    (call,) = order.plan.calls
+    order = replace(order, plan=replace(order.plan, calls=(replace(call, patience_s=90.0),)))
+    works.vendor.before = lambda step: works.clock.sleep(80.0) if step == "submit" else None
+    handle = await works.supervisor.start(order)
+    await handle.job.until_answerable(works.clock, 30.0, works.clock.now())
+    assert handle.job.finished and isinstance(handle.job.results[0], Made)
+
+
 async def test_busy_waits_without_a_slot() -> None:
     """A 429 gives the slot back, waits its turn and is sent again under the same INTENT."""
     works = Works(Vendor(submits=[BUSY, BUSY, TAKEN]))
