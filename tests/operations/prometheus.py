@@ -1,4 +1,4 @@
-"""A real Prometheus on this machine that scrapes one gateway, several times a second."""
+"""A real Prometheus on this machine that scrapes one gateway every second."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ import yaml
 from tests.fakes.installed import installed
 from tests.operations.promtool import RULES
 
-EVERY = "250ms"
-PATIENCE_S = 20.0
+# A scrape that takes longer leaves a gap, in which queries find nothing.
+EVERY = "1s"
+PATIENCE_S = 60.0
 
 
 class Prometheus:
@@ -44,12 +45,13 @@ class Prometheus:
         found = [float(series["value"][1]) for series in await self.query(expression)]
         return [value for value in found if math.isfinite(value)]
 
-    async def until(self, expression: str) -> None:
-        """Wait for a query to find something. Raises: AssertionError after `PATIENCE_S`."""
+    async def until(self, expression: str) -> list[float]:
+        """The first numbers that a query finds. Raises: AssertionError after `PATIENCE_S`."""
         ends = time.monotonic() + PATIENCE_S
-        while not await self.numbers(expression):
+        while not (found := await self.numbers(expression)):
             assert time.monotonic() < ends, f"still nothing: {expression}"
             await asyncio.sleep(0.05)
+        return found
 
     async def ready(self) -> bool:
         try:
