@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,11 @@ class SmallDisk:
         self.free()
         file = os.open(self._filler, os.O_WRONLY | os.O_CREAT)
         try:
-            if (length := shutil.disk_usage(self.path).free - left) > 0:
-                os.posix_fallocate(file, 0, length)
+            while (length := shutil.disk_usage(self.path).free - left) > 0:
+                # Somebody else may write meanwhile.
+                with suppress(OSError):
+                    os.posix_fallocate(file, 0, length)
+                    break
         finally:
             os.close(file)
 

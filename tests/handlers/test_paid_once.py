@@ -82,6 +82,7 @@ WRITTEN = {
     "delivery_drip": "delivery_drip=0.01",
     "delivery_trickle": "delivery_trickle=60",
     "poll_404_late": "poll_404_late]] [[fault:poll_status*1",
+    "submit_accepted_late": "submit_accepted_late=10",
 }
 POLLS = sorted(name for name, fault in FAULTS.items() if fault.stage == "poll" and not fault.skip)
 DELIVERIES = sorted(
