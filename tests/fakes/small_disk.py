@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,12 @@ class SmallDisk:
         file = os.open(self._filler, os.O_WRONLY | os.O_CREAT)
         try:
             while (length := shutil.disk_usage(self.path).free - left) > 0:
-                # Somebody else may write meanwhile.
-                with suppress(OSError):
+                try:
                     os.posix_fallocate(file, 0, length)
                     break
+                except OSError as error:  # somebody else has written meanwhile
+                    if error.errno != errno.ENOSPC:
+                        raise
         finally:
             os.close(file)
 
