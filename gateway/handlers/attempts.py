@@ -27,10 +27,16 @@ Attempt = Callable[[Target, bool], Awaitable[web.StreamResponse]]
 
 
 async def first_able(
-    request: web.Request, targets: Sequence[Target], attempt: Attempt, metrics: Catalogue
+    request: web.Request,
+    targets: Sequence[Target],
+    attempt: Attempt,
+    metrics: Catalogue,
+    *,
+    more: Callable[[], bool] = lambda: True,
 ) -> web.StreamResponse:
     """
-    The answer of the first target that gives one. `attempt` is told whether there is another one behind.
+    The answer of the first target that gives one. `attempt` is told whether there is another one behind; `more` says
+    after a failure whether the request can still be given to another.
 
     A target in trouble is followed by the next one, and so is one that cannot serve what was asked.
 
@@ -45,6 +51,8 @@ async def first_able(
         try:
             return await attempt(target, last)
         except GatewayError as error:
+            if not (last or more()):
+                raise
             refused = isinstance(error, InvalidRequest) and error.paid is Paid.NO
             if next_may_try([error]):
                 failures.append(error)

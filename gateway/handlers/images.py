@@ -104,7 +104,8 @@ class Images:
                     return await self.relay.pass_on(request, target, held=taken.held, last=last)
                 return await self._work(request, taken, target, key, (began, deadline), last)
 
-            return await first_able(request, choose(rules, taken.facts, self.chance()), attempt, self.metrics)
+            targets = choose(rules, taken.facts, self.chance())
+            return await first_able(request, targets, attempt, self.metrics, more=lambda: not taken.released)
         finally:
             taken.release()
 
@@ -139,7 +140,8 @@ class Images:
         try:
             if not last:
                 await self._until_certain(handle, order.deadline, stream=edit.stream)
-            taken.release()
+            if last or handle.job.taken:
+                taken.release()
             if edit.stream:
                 return await self.answerer.stream(request, handle, order.deadline)
             return await self.answerer.whole(request, handle, order.deadline, edit.prompt)

@@ -39,6 +39,7 @@ class Taken:
         self._model = None if held is not None and held.seen.model == facts.model else facts.model
         self._received: Received | None = None
         self._edit: Edit | None = None
+        self.released = False
 
     async def edit(self) -> Edit:
         """What the client asked, read strictly, once. Raises: InvalidRequest and its kinds, TooLarge, OutOfRoom."""
@@ -66,6 +67,7 @@ class Taken:
 
     def release(self) -> None:
         """Let go of everything; harmless when it has been done."""
+        self.released = True
         held, self.held = self.held, None
         received, self._received = self._received, None
         if held is not None:

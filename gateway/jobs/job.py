@@ -21,14 +21,15 @@ class Job:
     State of a job while somebody may ask for it; owned by the supervisor.
 
     `results` fill in as submissions end. `waiters` is how many requests want the answer; `delivered` when one has it
-    all; `cancelled` when it is about to end without a result, `handed_over` when another process will have it.
+    all; `taken` when the vendor has accepted a submission, so that nobody else may be asked for it; `cancelled` when it
+    is about to end without a result, `handed_over` when another process will have it.
     """
 
     def __init__(self, record: JobRecord, inputs: Sequence[Blob] = ()) -> None:
         self.record = record
         self.results: list[Result | None] = [None] * record.n
         self.waiters = 0
-        self.delivered = self.cancelled = self.handed_over = False
+        self.delivered = self.taken = self.cancelled = self.handed_over = False
         self._steps: dict[str, float] = {}
         self._open_steps: dict[tuple[int, str], float] = {}
         self._inputs = tuple(inputs)
@@ -54,6 +55,7 @@ class Job:
                 )
         job._needed.clear()
         job._at_stake = set(found.rows)
+        job.taken = True
         job._accepted.set()
         return job
 
@@ -142,6 +144,7 @@ class Job:
     def accepted(self, index: int) -> None:
         """The vendor has taken this submission; with the last one the upload is no longer needed."""
         self.heard(index)
+        self.taken = True
         self._accepted.set()
         self._needed.discard(index)
         if not self._needed:

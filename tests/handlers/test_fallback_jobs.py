@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 
 from gateway.config.schema import Config
-from tests.fakes.company import PATIENCE, PICTURE
+from gateway.emulator.server import Emulator
+from gateway.emulator.settings import EmulatorSettings
+from tests.conftest import FASTER, StartGateway
+from tests.fakes.company import PATIENCE, PICTURE, company
 from tests.fakes.customer import RESEND, until
 from tests.fakes.forms import key_settings
 from tests.handlers.conftest import Office
@@ -32,6 +37,41 @@ async def test_a_stream(office: Office, fault: str, code: str) -> None:
     events = [orjson.loads(line[6:]) for line in reply.raw.splitlines() if line.startswith(b"data: {")]
     assert [event["type"] for event in events] == ["image_edit.completed"]
     assert customer.accepted == (0, 1)
+
+
+def asked(stream: bool) -> dict[str, Any]:
+    return {"stream": "true"} if stream else {}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("next_one", ["openai/gpt-image-1", "spare/flux-2-pro"])
+@pytest.mark.parametrize("takes_s", [5.0, 16.0, 28.0])
+async def test_a_no_that_takes_long(
+    start_gateway: StartGateway, client: aiohttp.ClientSession, takes_s: float, next_one: str, stream: bool
+) -> None:
+    """However long the client has waited for it: the next one gets the whole request, once."""
+    async with (
+        Emulator(EmulatorSettings(speed=FASTER, submit_takes_s=takes_s)) as slow,
+        company(start_gateway, client, slow, ["bfl", next_one], jobs=PATIENCE) as customer,
+    ):
+        slow.script("submit_402", times=None)
+        reply = await customer.edit("make it blue", **asked(stream))
+        assert reply.status == 200 and b'"b64_json"' in reply.raw
+        if next_one.startswith("openai"):
+            (seen,) = customer.openai.seen
+            assert seen.complete and PICTURE in bytes(seen.body)
+        else:
+            assert customer.accepted == (0, 1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_no_behind_a_yes(office: Office, stream: bool) -> None:
+    """One picture was taken and failed, the others were never submitted: nobody else is asked."""
+    customer = await office(jobs={**PATIENCE, "answer_within": 60})
+    customer.bfl.script("submit_402", times=2)
+    reply = await customer.edit("[[fault:task_error=out of order]] make it blue", n=3, **asked(stream))
+    assert b'"error"' in reply.raw and customer.openai.seen == []
+    assert customer.accepted == (1, 0)
 
 
 async def test_all_of_several_pictures(office: Office) -> None:
