@@ -28,10 +28,10 @@ KNOWN = (
 @dataclass(slots=True)
 class Seen:
     """
-    One request through a crash. `status`, `code` and `pictures` are the last answer's; `replayed` is what a further
-    repetition under the same key got, None without one. `accepted` counts the vendor; `tickets`, `rows`, `open` and
-    `void`, certainly not accepted, the ledger; `credits` and `reserved` the books. `recovery_s` is the processor time
-    from the start of the process until it was ready.
+    One request through a crash. `status`, `code` and `pictures` are the last answer's; `same` and `again` say whether a
+    further repetition under the same key got the same, and with which status, 0 for none. `accepted` counts the vendor;
+    `tickets`, `rows`, `open` and `void`, certainly not accepted, the ledger; `credits` and `reserved` the books.
+    `recovery_s` is the processor time from the start of the process until it was ready.
     """
 
     label: str
@@ -39,6 +39,7 @@ class Seen:
     code: str = ""
     pictures: int = 0
     same: bool = True
+    again: int = 200
     accepted: int = 0
     rows: int = 0
     tickets: int = 0
@@ -63,7 +64,7 @@ def wrong(seen: Seen) -> Iterator[str]:
     elif not (gap and seen.code == "platform_answer_lost"):
         yield f"the client got {seen.status} {seen.code}"
     if not seen.same:
-        yield "the same key got other bytes"
+        yield f"the same key got other bytes, with status {seen.again}"
     if seen.rows != 1 or seen.open:
         yield f"{seen.rows} rows, {seen.open} of them open"
     if seen.credits != CREDITS or seen.reserved:

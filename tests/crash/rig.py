@@ -116,7 +116,10 @@ class Round:
             pictures = [base64.b64decode(each["b64_json"]) for each in reply.body["data"]]
             self.seen.pictures = sum(data.startswith(b"\x89PNG") for data in pictures)
         if self._keyed:
-            self.seen.same = (await self._send(client)).raw == reply.raw
+            again = await self._send(client)
+            self.seen.same, self.seen.again = again.raw == reply.raw, again.status
+            # Nobody ends the process behind the crash but `run`.
+            assert again.status or self._process is None or self._process.returncode is None, self._log()
 
     async def _send(
         self, client: aiohttp.ClientSession, *, resend: bool = False, prompt: str = "", key: str | None = "k"
@@ -168,7 +171,10 @@ class Round:
                 if self._process.returncode not in (None, -signal.SIGKILL):
                     break
                 await asyncio.sleep(0.02)
-        raise AssertionError((self._folder / "gateway.log").read_text()[-2000:])
+        raise AssertionError(self._log())
+
+    def _log(self) -> str:
+        return (self._folder / "gateway.log").read_text()[-2000:]
 
     async def _metrics(self) -> dict[str, float]:
         """Every gauge and counter, summed over its labels by name."""
