@@ -15,6 +15,7 @@ from gateway.domain.errors import (
     GatewayError,
     InvalidRequest,
     MethodNotAllowed,
+    ModelNotAllowed,
     NotFound,
     PlatformAuthFailed,
     PlatformBusy,
@@ -31,7 +32,7 @@ from gateway.handlers.counted import counted, usage
 from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
 from gateway.handlers.hold import Held, can_hold, hold
-from gateway.handlers.keys import CANDIDATES, FACTS, SNAPSHOT, STORY
+from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.rewrite import rewritten
 from gateway.jobs.breaker import Verdict
 from gateway.jobs.breakers import Breakers
@@ -112,6 +113,7 @@ class RelayHandler:
         """
         if request.method in REFUSED_METHODS:
             raise MethodNotAllowed(f"{request.method} is not served.")
+        _check_query(request)
         check_coding(request)
         told = request[STORY]
         told.platform, told.model = target.platform, target.model or "-"
@@ -194,6 +196,13 @@ class RelayHandler:
             f" kind `openai`. Served without one: POST {self.prefix}/v1/images/edits and /v1/images/generations, "
             f"GET {self.prefix}/v1/models."
         )
+
+
+def _check_query(request: web.Request) -> None:
+    """What is opened by its address names its model there. Raises: ModelNotAllowed."""
+    named = (value for name, value in request.query.items() if name.strip().lower() == "model")
+    if not all(map(request[CALLER].may_use, named)):
+        raise ModelNotAllowed("The model in the query is not served with this key.", param="model")
 
 
 def rest_of(target: str, prefix: str) -> str:
