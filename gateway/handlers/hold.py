@@ -17,7 +17,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from gateway.dialects.openai.form import PICTURE
-from gateway.domain.errors import InvalidMultipart, ModelNotAllowed
+from gateway.domain.errors import InvalidJson, InvalidMultipart, ModelNotAllowed
 from gateway.domain.size import Pixels
 from gateway.handlers.body import Pace
 from gateway.handlers.charsets import FIELD, codec
@@ -122,11 +122,11 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
     """
     Keep the body, and look at its fields.
 
-    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, BadSignature, InvalidMultipart for no
-    body; ModelNotAllowed for a key that names models when the body may name another one.
+    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, BadSignature, InvalidJson or
+    InvalidMultipart for no body; ModelNotAllowed for a key that names models when the body may name another one.
     """
     looker: _Form | _Json = _Json() if is_json(request) else _Form(request.headers)
-    body = open_body(request, MOST_BYTES, pace)
+    body = open_body(request, MOST_BYTES, pace, InvalidJson if is_json(request) else InvalidMultipart)
     # Twice: once for these bytes, once for the pictures among them, which are written with this body in hand.
     room = await spool.reserve(2 * (body.length or 0))
     writer = BlobWriter(room)

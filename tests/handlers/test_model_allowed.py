@@ -276,3 +276,13 @@ async def test_an_escape_leads_to_no_other_path(upstream: FakeOpenAi, start_gate
     gateway = await start_gateway(platforms={"openai": relay}, auth={"keys": keys})
     heard = await post(gateway, path, edit_body(model=OTHER), f"Content-Type: {FORM}")
     assert heard.status in (400, 403, 404) and not upstream.seen
+
+
+@pytest.mark.parametrize(("type_", "code"), [(JSON, "invalid_json"), (FORM, "invalid_multipart")])
+async def test_no_body_is_told_as_what_it_claims_to_be(
+    upstream: FakeOpenAi, start_gateway: StartGateway, type_: str, code: str
+) -> None:
+    """Also where it would be held for a relay."""
+    gateway = await gateway_to(upstream, start_gateway)
+    heard = await post(gateway, GENERATIONS, b"", f"Content-Type: {type_}")
+    assert (heard.status, heard.error["code"]) == (400, code)
