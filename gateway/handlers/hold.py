@@ -74,9 +74,11 @@ class Seen:
     def model(self) -> str | None:
         return self.fields.get("model") or None
 
-    def certain(self, changes: Mapping[str, str]) -> Mapping[str, str] | None:
+    def certain(self, changes: Mapping[str, str | None]) -> Mapping[str, str] | None:
         """The fields as they are sent on with these changes; None when it is not certain how they are read there."""
-        return None if self.unclear or self.doubtful & COUNTED else {**self.fields, **changes}
+        if self.unclear or self.doubtful & COUNTED:
+            return None
+        return {name: text for name, text in {**self.fields, **changes}.items() if text is not None}
 
     def into(self, facts: Facts) -> Facts:
         """The facts with what was seen; a model that is known from the path stands over the field."""

@@ -156,7 +156,7 @@ class RelayHandler:
                 settled=settled,
             )
 
-    def _changes(self, request: web.Request, target: RelayTarget, held: Held) -> Mapping[str, str]:
+    def _changes(self, request: web.Request, target: RelayTarget, held: Held) -> Mapping[str, str | None]:
         """
         What the target wants otherwise, or Azure's spelling has in the path.
 
@@ -175,7 +175,9 @@ class RelayHandler:
             raise DuplicateField(f"'{name}' may come once, and not as a file.", param=name)
         # A field without a value is as good as absent for whoever settles it; else it stays as it came.
         wanted = {**fields, **rewrite({name: text for name, text in fields.items() if text}, target)}
-        return {name: value for name, value in wanted.items() if seen.fields.get(name) != value}
+        changes = {name: value for name, value in wanted.items() if seen.fields.get(name) != value}
+        # Of what came twice nobody can tell what it says.
+        return {name: value for name, value in changes.items() if value is not None or name not in seen.doubtful}
 
     def rest(self, request: web.Request) -> str:
         """What follows the platform's base URL. Raises: as `rest_of`."""
@@ -222,11 +224,13 @@ def rest_of(target: str, prefix: str) -> str:
     return rest
 
 
-def _notes(changes: Mapping[str, str], target: RelayTarget, deployment: str | None) -> tuple[Note, ...]:
+def _notes(changes: Mapping[str, str | None], target: RelayTarget, deployment: str | None) -> tuple[Note, ...]:
     """For the client. Values are the operator's or ours, never the client's own words, as Azure's `deployment` is."""
     own = {"model", "size", *target.terms.defaults, *target.terms.overrides, *target.terms.pins}
-    told = ((name, value) for name, value in changes.items() if name in own and value != deployment)
-    return tuple(Note(name, Fate.CONVERTED, value[:64]) for name, value in told)
+    told = ((name, value) for name, value in changes.items() if value is None or (name in own and value != deployment))
+    return tuple(
+        Note(name, Fate.IGNORED) if value is None else Note(name, Fate.CONVERTED, value[:64]) for name, value in told
+    )
 
 
 def _no(status: int) -> GatewayError | None:
