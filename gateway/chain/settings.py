@@ -16,6 +16,9 @@ from gateway.domain.secret import Secret
 from gateway.domain.settings import Settings
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Lower case, and no port where it is the scheme's own: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\sA-Z/?#@*]+")
+DEFAULT_PORT = re.compile(r"https://.*:443|http://.*:80")
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -34,6 +37,14 @@ def _hash(text: str) -> str:
 def _path_glob(text: str) -> str:
     if not text.startswith("/v1/"):
         raise ValueError("should be a path such as /v1/images/*, without route_prefix")
+    return text
+
+
+def _origin(text: str) -> str:
+    if not ORIGIN.fullmatch(text) or DEFAULT_PORT.fullmatch(text):
+        raise ValueError(
+            "should be an origin such as https://app.example.com, without path, wildcard or the default port"
+        )
     return text
 
 
@@ -63,6 +74,8 @@ Moment = Annotated[
 ]
 Glob = Annotated[str, Field(min_length=1, max_length=256)]
 PathGlob = Annotated[Glob, AfterValidator(_path_glob)]
+Globs = Annotated[tuple[Glob, ...], Field(min_length=1)]
+PathGlobs = Annotated[tuple[PathGlob, ...], Field(min_length=1)]
 NetworkText = Annotated[str, AfterValidator(_network)]
 Count = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -90,10 +103,11 @@ class KeySettings(Settings):
         # Somebody will paste the key itself here, and complaints must not show it.
         json_schema_extra={"writeOnly": True},
     )
-    models: tuple[Glob, ...] = Field(default=(), description="Models the key may use, as globs; none: all")
-    paths: tuple[PathGlob, ...] = Field(
-        default=(),
-        description="Paths the key may call, as globs; none: all, or for a key that names models those that tell "
+    # An empty list is a mistake: whoever writes one hardly means everything.
+    models: Globs | None = Field(default=None, description="Models the key may use, as globs; left out: all")
+    paths: PathGlobs | None = Field(
+        default=None,
+        description="Paths the key may call, as globs; left out: all, or for a key that names models those that tell "
         "their model (pictures, chat, responses, embeddings), the list of models and its own jobs",
     )
     limits: LimitSettings = Field(default_factory=LimitSettings)
@@ -103,8 +117,8 @@ class KeySettings(Settings):
     def caller(self) -> Caller:
         return Caller(
             id=self.id,
-            models=self.models,
-            paths=self.paths,
+            models=self.models or (),
+            paths=self.paths or (),
             allowance=Allowance(**self.limits.model_dump()),
             weight=self.weight,
             expires=None if self.expires is None else self.expires.timestamp(),
@@ -115,7 +129,7 @@ class AuthSettings(Settings):
     """Who may call. Without any key the gateway serves this machine's own programs only."""
 
     keys: tuple[KeySettings, ...] = Field(default=(), description="Clients' keys, hashed")
-    origins: tuple[str, ...] = Field(
+    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         default=(), description="Web origins that may call from a browser, such as https://app.example.com"
     )
 

@@ -40,6 +40,8 @@ def edit(
 ) -> None:
     """Edit one or more pictures."""
     check_folder(out)
+    if not url.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{url} should begin with http:// or https://.", param_hint="--url")
     fields = {"prompt": prompt, "model": model, "size": size, "output_format": _format(out)}
     try:
         data, headers = asyncio.run(run(url, key, images, {k: v for k, v in fields.items() if v}))

@@ -49,8 +49,8 @@ def new(name: str, **options: Any) -> None:
     key = f"gw-{secrets.token_urlsafe(32)}"
     written: dict[str, Any] = {"id": name, "hash": f"sha256:{digest(key).hex()}"}
     for option in ("models", "paths"):
-        if globs := [glob for text in options[option] for glob in text.split(",") if glob]:
-            written[option] = globs
+        if options[option]:
+            written[option] = [glob for text in options[option] for glob in text.split(",") if glob]
     if limits := {limit: options[limit] for limit in LIMITS if options[limit] is not None}:
         written["limits"] = limits
     for option in ("weight", "expires"):
@@ -108,7 +108,9 @@ def _check_entry(written: dict[str, Any]) -> None:
     from gateway.config.wording import plain_words
 
     try:
-        KeySettings.model_validate(written)
+        entry = KeySettings.model_validate(written)
+        if _expired(entry, time.time()):
+            raise click.BadParameter("lies in the past: the key would never open anything", param_hint="--expires")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = next(str(part) for part in first["loc"] if part != "limits" and not isinstance(part, int))
@@ -116,13 +118,16 @@ def _check_entry(written: dict[str, Any]) -> None:
         raise click.BadParameter(plain_words(first["type"], first["msg"]), param_hint=hint) from None
 
 
+def _expired(key: KeySettings, now: float) -> bool:
+    return key.expires is not None and key.expires.timestamp() <= now
+
+
 def _row(key: KeySettings, now: float) -> tuple[str, ...]:
     """Its cells by `COLUMNS`; of the hash as much as tells two entries apart."""
     shown = key.model_dump(mode="json")
-    expired = key.expires is not None and key.expires.timestamp() <= now
     return (
         key.id,
-        "expired" if expired else "active",
+        "expired" if _expired(key, now) else "active",
         shown["expires"] or "never",
         f"{key.weight:g}",
         _listed(key.models, "all"),
@@ -132,5 +137,5 @@ def _row(key: KeySettings, now: float) -> tuple[str, ...]:
     )
 
 
-def _listed(items: Iterable[str], otherwise: str) -> str:
-    return ",".join(items) or otherwise
+def _listed(items: Iterable[str] | None, otherwise: str) -> str:
+    return ",".join(items or ()) or otherwise

@@ -13,7 +13,7 @@ ACCOUNT = "; of what is relayed everything: files, batches, stored responses, ve
 
 def opening(key: KeySettings, *, relays: bool) -> str:
     """In one line. `relays`: some platform gets what nobody else serves, so that an account of its own lies open."""
-    models, paths = ", ".join(key.models) or EVERYTHING, ", ".join(key.paths)
+    models, paths = ", ".join(key.models or ()) or EVERYTHING, ", ".join(key.paths or ())
     if paths:
         return f"{paths}; where a request names a model: {models}" if key.models else f"{paths} with {models}"
     if key.models:

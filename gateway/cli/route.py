@@ -107,11 +107,11 @@ def route(
     rules = compiled(config.platforms, config.routes)
     if named not in rules.lists:
         click.echo(f"{public} is answered by the gateway itself" if named else f"nothing lives at {public}")
-        return
+        sys.exit(0 if named else 1)
     explained = explain(rules, replace(facts, images=images), chance)
     for line in explained.lines():
         click.echo(line)
-    if explained.decision.fault is not None:
+    if explained.decision.fault is not None or not explained.decision.targets:
         sys.exit(1)
 
 

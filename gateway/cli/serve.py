@@ -122,7 +122,7 @@ def _greet(gateway: Gateway) -> None:
 
 {export}  curl -sS --fail-with-body {base}/images/edits -H "Authorization: Bearer {bearer}" -o answer.json \\
        -F image=@picture.png -F prompt="make it blue" \\
-    && jq -r '.data[0].b64_json' answer.json | base64 -d > edited.png || cat answer.json
+    && jq -r '.data[0].b64_json' answer.json | base64 -d > edited.png || {{ cat answer.json; false; }}
 
   python -c '{python}'
 """)

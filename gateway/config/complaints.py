@@ -71,6 +71,13 @@ class Complaints:
                 if "boolean" not in types and types & {"integer", "number"}:
                     self._wrong(path, nodes, "", "should be a number")
 
+    def add_bare(self) -> None:
+        """A list of what is allowed that may be left out, for everything, and of which only the key is there."""
+        for path, place in self._document.bare.items():
+            if {"array", "null"} <= self._shape.types(self._shape.at(path)):
+                text = "is empty; list at least one, or remove the key"
+                self._problems.append(problem(place, path, text))
+
     def _locate(self, loc: Iterable[str | int]) -> tuple[KeyPath, Sequence[Node]]:
         """Pydantic's locations also name union branches: those choose a schema, and are no keys."""
         path: KeyPath = ()

@@ -38,14 +38,15 @@ class Document:
     """
     What was written, gathered step by step.
 
-    `broken` are the paths already complained about, `ignored` what was set but stands behind the file
-    (name → reason). Both `data` and `entries` describe the same tree.
+    `broken` are the paths already complained about, `bare` those at which nothing stands, `ignored` what was set but
+    counts less than the file (name → reason). Both `data` and `entries` describe the same tree.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
     entries: dict[KeyPath, Entry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     broken: set[KeyPath] = field(default_factory=set)
+    bare: dict[KeyPath, Place] = field(default_factory=dict)
     ignored: dict[str, str] = field(default_factory=dict)
 
     def put(self, path: KeyPath, value: object, place: Place) -> bool:

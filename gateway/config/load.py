@@ -71,6 +71,7 @@ def resolve(
     for error in errors:
         complaints.add(error)
     complaints.add_booleans()
+    complaints.add_bare()
     problems = [*document.problems, *complaints.problems()]
     if config is None or problems:
         raise ConfigError(problems)

@@ -72,7 +72,9 @@ class NodeReader:
         mapping: dict[str, object] = {}
         for name, (key, node_) in self._pairs(node, path).items():
             value = self._value(node_, (*path, name), key)
-            if value is not _LEFT_OUT:
+            if value is _LEFT_OUT:
+                self._document.bare[(*path, name)] = self._place(key)
+            else:
                 mapping[name] = value
         return mapping
 

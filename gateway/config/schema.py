@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from gateway.chain.settings import AuthSettings, ClientSettings, ErrorSettings, SignatureSettings
@@ -72,6 +81,23 @@ def state_dir() -> Path:
     return Path(base).expanduser() / "image-gateway"
 
 
+def _public_url(text: str) -> str:
+    if text.rstrip("/").endswith("/v1"):
+        raise ValueError("should be what stands before /v1: links to pictures lead past it")
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not re.search(PREFIX, text):
+        raise ValueError("should be a path such as /images, without a slash at its end")
+    return text
+
+
+PREFIX = r"^(/[A-Za-z0-9._~-]+)*$"
+Prefix = Annotated[str, AfterValidator(_prefix), WithJsonSchema({"type": "string", "pattern": PREFIX})]
+PublicUrl = Annotated[BaseUrl, AfterValidator(_public_url)]
+
+
 class Config(Settings):
     """An image-API gateway: OpenAI's Images API in front, FLUX and OpenAI behind."""
 
@@ -79,12 +105,10 @@ class Config(Settings):
 
     listen: PublicListener = Field(default_factory=PublicListener)
     admin: AdminListener = Field(default_factory=AdminListener)
-    public_base_url: BaseUrl | None = Field(
+    public_base_url: PublicUrl | None = Field(
         default=None, description="Where clients reach the gateway; needed for response_format=url off this machine"
     )
-    route_prefix: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
-        default="", description="Put before every public path, such as /images"
-    )
+    route_prefix: Prefix = Field(default="", description="Put before every public path, such as /images")
     auth: AuthSettings = Field(default_factory=AuthSettings)
     clients: ClientSettings = Field(default_factory=ClientSettings)
     signature: SignatureSettings = Field(default_factory=SignatureSettings)

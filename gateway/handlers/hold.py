@@ -8,14 +8,16 @@ that translate read it again, strictly.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from gateway.dialects.openai.form import PICTURE
-from gateway.domain.errors import InvalidMultipart, ModelNotAllowed
+from gateway.domain.errors import InvalidJson, InvalidMultipart, ModelNotAllowed
 from gateway.domain.size import Pixels
 from gateway.handlers.body import Pace
 from gateway.handlers.charsets import FIELD, codec
@@ -37,17 +39,22 @@ MOST_PARTS = 256
 FIELD_BYTES = 1024
 LOOK_BYTES = 64 * 1024
 UNCLEAR = "Your key is for certain models, and it cannot be told which model this request is for."
-TOOL = "Your key is for certain models, and a tool of this request may use another one; name an allowed one in it."
+BESIDE = (
+    "Your key is for certain models, and this request may use another one beside its own; "
+    "name allowed ones, in its tools as well."
+)
 # What a key's limits are counted by.
 COUNTED = {"n", "size"}
+# `model` as some server may read it: with spaces around it, or as a list.
+_MODEL = re.compile(r"\s*model\s*(?:\[.*)?", re.IGNORECASE | re.DOTALL)
 TYPES = ("multipart/form-data", "application/json")
 
 
 @dataclass(slots=True)
 class Seen:
     """
-    What was seen of a body in passing: the beginnings of its text fields, which pictures it has, and which models its
-    tools name, "" where that is left to the platform.
+    What was seen of a body in passing: the beginnings of its text fields, which pictures it has, and which models it
+    names beside its own, "" where that is left to the platform.
 
     `doubtful` are the names of fields that came more than once, or as a file: the first text counts here, and perhaps
     the last one elsewhere. `unclear` when nobody can tell which model the body names, if any. `fault` is why a form
@@ -67,9 +74,11 @@ class Seen:
     def model(self) -> str | None:
         return self.fields.get("model") or None
 
-    def certain(self, changes: Mapping[str, str]) -> Mapping[str, str] | None:
+    def certain(self, changes: Mapping[str, str | None]) -> Mapping[str, str] | None:
         """The fields as they are sent on with these changes; None when it is not certain how they are read there."""
-        return None if self.unclear or self.doubtful & COUNTED else {**self.fields, **changes}
+        if self.unclear or self.doubtful & COUNTED:
+            return None
+        return {name: text for name, text in {**self.fields, **changes}.items() if text is not None}
 
     def into(self, facts: Facts) -> Facts:
         """The facts with what was seen; a model that is known from the path stands over the field."""
@@ -115,11 +124,11 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
     """
     Keep the body, and look at its fields.
 
-    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, BadSignature, InvalidMultipart for no
-    body; ModelNotAllowed for a key that names models when the body may name another one.
+    Raises: UnsupportedMedia, ExpectationFailed, TooLarge, TooSlow, OutOfRoom, BadSignature, InvalidJson or
+    InvalidMultipart for no body; ModelNotAllowed for a key that names models when the body may name another one.
     """
     looker: _Form | _Json = _Json() if is_json(request) else _Form(request.headers)
-    body = open_body(request, MOST_BYTES, pace)
+    body = open_body(request, MOST_BYTES, pace, InvalidJson if is_json(request) else InvalidMultipart)
     # Twice: once for these bytes, once for the pictures among them, which are written with this body in hand.
     room = await spool.reserve(2 * (body.length or 0))
     writer = BlobWriter(room)
@@ -131,10 +140,12 @@ async def hold(request: web.BaseRequest, spool: Spool, pace: Pace) -> Held:
                 # Small values, one after the other, take a while.
                 await asyncio.sleep(0)
         looker.close()
+        # Names too are in another charset for whoever goes by it.
+        looker.seen.unclear |= codec((request.charset or "").lower()) is None
         if looker.seen.unclear and request[CALLER].models:
             raise ModelNotAllowed(UNCLEAR, param="model")
         if not all(map(request[CALLER].may_use, looker.seen.tools)):
-            raise ModelNotAllowed(TOOL, param="tools")
+            raise ModelNotAllowed(BESIDE, param="tools")
         raw = await writer.finish(request.headers["Content-Type"], Pixels(0, 0))
     except BaseException:
         writer.discard()
@@ -222,7 +233,7 @@ class _Form:
     def _begin(self, part: Part) -> None:
         self._name, self._text, self._prober = part.name, bytearray(), None
         self._is_file = part.filename is not None
-        if part.name.lower() == "model":
+        if _MODEL.fullmatch(unquote(part.name)):
             self._models += 1
             strange = part.name != "model" or part.filename is not None or codec(part.charset) is None
             self.seen.unclear |= self._models > 1 or strange

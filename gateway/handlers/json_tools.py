@@ -1,4 +1,7 @@
-"""Models that a request names beside its own one: those of its tools, of which some draw pictures with another."""
+"""
+Models that a request names beside its own one: those of its tools, of which some draw pictures with another, those of a
+session that it opens, and those that are to be tried when its own one fails.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ from gateway.wire.scanned import Closed, Event, Kind, Opened, Path, Value
 
 # https://developers.openai.com/api/reference/resources/responses/methods/create: tools. Without a model OpenAI chooses.
 DRAWS = "image_generation"
+# https://developers.openai.com/api/reference/resources/realtime/subresources/client_secrets/methods/create
+SESSION = "session"
+# https://openrouter.ai/docs/guides/routing/model-fallbacks, https://docs.litellm.ai/docs/proxy/reliability
+INSTEAD = ("models", "fallbacks")
 LONGEST = 1024
 
 
@@ -25,7 +32,7 @@ class ToolModels:
             if event.path == self._at:
                 self._tell(event.path, self._text[:LONGEST])
                 self._at = None
-        elif _of_a_tool(event.path):
+        elif _names_models(event.path):
             if isinstance(event, Opened) and event.kind is Kind.TEXT:
                 self._at, self._text = event.path, ""
             else:
@@ -33,7 +40,7 @@ class ToolModels:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The model of each tool that names one or makes pictures; "" for one that leaves it to the platform."""
+        """Each that is named, and "" for a tool that makes pictures and leaves the model to the platform."""
         return tuple(
             told.get("model", "")
             for told in self._told.values()
@@ -41,7 +48,17 @@ class ToolModels:
         )
 
     def _tell(self, path: Path, text: str) -> None:
-        self._told.setdefault(path[:-1], {})[str(path[-1]).lower()] = text
+        at, name = (path, "model") if isinstance(path[-1], int) else (path[:-1], str(path[-1]).lower())
+        self._told.setdefault(at, {})[name] = text
+
+
+def _names_models(path: Path) -> bool:
+    if len(path) < 2:
+        return False
+    first, last = (str(path[at]).lower() for at in (0, -1))
+    if last == "model" and first in (SESSION, *INSTEAD):
+        return True
+    return (len(path) == 2 and first in INSTEAD and isinstance(path[1], int)) or _of_a_tool(path)
 
 
 def _of_a_tool(path: Path) -> bool:

@@ -22,6 +22,8 @@ HEADERS = 16
 NOISE_BYTES = 64 * 1024
 
 _BOUNDARY = re.compile(r""";\s*boundary=(?:"([^"]*)"|([^;\s"]*))""", re.ASCII | re.IGNORECASE)
+# Any mention of it, in forms that only some parsers know: https://www.rfc-editor.org/rfc/rfc2231#section-3
+_BOUNDARIES = re.compile(r"""[;\s]boundary(\*[^=;]*)?\s*=""", re.ASCII | re.IGNORECASE)
 _LEGAL = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
 _PLAIN = ("binary", "8bit", "7bit")
 # A quoted text as browsers write it, and as RFC 2183 has it; and what names a part, in RFC 5987's form as well.
@@ -62,7 +64,8 @@ def boundary_in(content_type: str) -> str:
     if media_type != "multipart/form-data":
         raise UnsupportedMedia("Unsupported Content-Type: send multipart/form-data or application/json.")
     found = _BOUNDARY.findall(content_type)
-    if len(found) != 1:
+    if len(found) != 1 or _BOUNDARIES.findall(content_type) != [""]:
+        # Whoever reads it next may go by the other one.
         raise InvalidMultipart("The Content-Type multipart/form-data needs one boundary.")
     boundary: str = found[0][0] or found[0][1]
     if not _LEGAL.fullmatch(boundary):

@@ -15,6 +15,7 @@ from gateway.domain.errors import (
     GatewayError,
     InvalidRequest,
     MethodNotAllowed,
+    ModelNotAllowed,
     NotFound,
     PlatformAuthFailed,
     PlatformBusy,
@@ -31,7 +32,7 @@ from gateway.handlers.counted import counted, usage
 from gateway.handlers.duty import DUTY
 from gateway.handlers.expect import expects, invite_body
 from gateway.handlers.hold import Held, can_hold, hold
-from gateway.handlers.keys import CANDIDATES, FACTS, SNAPSHOT, STORY
+from gateway.handlers.keys import CALLER, CANDIDATES, FACTS, SNAPSHOT, STORY
 from gateway.handlers.rewrite import rewritten
 from gateway.jobs.breaker import Verdict
 from gateway.jobs.breakers import Breakers
@@ -112,6 +113,7 @@ class RelayHandler:
         """
         if request.method in REFUSED_METHODS:
             raise MethodNotAllowed(f"{request.method} is not served.")
+        _check_query(request)
         check_coding(request)
         told = request[STORY]
         told.platform, told.model = target.platform, target.model or "-"
@@ -154,7 +156,7 @@ class RelayHandler:
                 settled=settled,
             )
 
-    def _changes(self, request: web.Request, target: RelayTarget, held: Held) -> Mapping[str, str]:
+    def _changes(self, request: web.Request, target: RelayTarget, held: Held) -> Mapping[str, str | None]:
         """
         What the target wants otherwise, or Azure's spelling has in the path.
 
@@ -173,7 +175,9 @@ class RelayHandler:
             raise DuplicateField(f"'{name}' may come once, and not as a file.", param=name)
         # A field without a value is as good as absent for whoever settles it; else it stays as it came.
         wanted = {**fields, **rewrite({name: text for name, text in fields.items() if text}, target)}
-        return {name: value for name, value in wanted.items() if seen.fields.get(name) != value}
+        changes = {name: value for name, value in wanted.items() if seen.fields.get(name) != value}
+        # Of what came twice nobody can tell what it says.
+        return {name: value for name, value in changes.items() if value is not None or name not in seen.doubtful}
 
     def rest(self, request: web.Request) -> str:
         """What follows the platform's base URL. Raises: as `rest_of`."""
@@ -196,6 +200,13 @@ class RelayHandler:
         )
 
 
+def _check_query(request: web.Request) -> None:
+    """What is opened by its address names its model there. Raises: ModelNotAllowed."""
+    named = (value for name, value in request.query.items() if name.strip().lower() == "model")
+    if not all(map(request[CALLER].may_use, named)):
+        raise ModelNotAllowed("The model in the query is not served with this key.", param="model")
+
+
 def rest_of(target: str, prefix: str) -> str:
     """
     What follows `prefix/` in a request's target, byte for byte.
@@ -213,11 +224,13 @@ def rest_of(target: str, prefix: str) -> str:
     return rest
 
 
-def _notes(changes: Mapping[str, str], target: RelayTarget, deployment: str | None) -> tuple[Note, ...]:
+def _notes(changes: Mapping[str, str | None], target: RelayTarget, deployment: str | None) -> tuple[Note, ...]:
     """For the client. Values are the operator's or ours, never the client's own words, as Azure's `deployment` is."""
     own = {"model", "size", *target.terms.defaults, *target.terms.overrides, *target.terms.pins}
-    told = ((name, value) for name, value in changes.items() if name in own and value != deployment)
-    return tuple(Note(name, Fate.CONVERTED, value[:64]) for name, value in told)
+    told = ((name, value) for name, value in changes.items() if value is None or (name in own and value != deployment))
+    return tuple(
+        Note(name, Fate.IGNORED) if value is None else Note(name, Fate.CONVERTED, value[:64]) for name, value in told
+    )
 
 
 def _no(status: int) -> GatewayError | None:

@@ -13,11 +13,14 @@ def idempotency_key(request: web.Request) -> str | None:
     """
     The `Idempotency-Key`, bare or as a quoted string of RFC 9651.
 
-    Raises: InvalidField for more than 255 characters or anything unprintable.
+    Raises: InvalidField for more than 255 characters or anything unprintable, and for two keys.
     """
-    sent = request.headers.get("Idempotency-Key")
-    if sent is None:
+    keys = set(request.headers.getall("Idempotency-Key", ()))
+    if not keys:
         return None
+    if len(keys) > 1:
+        raise InvalidField("Idempotency-Key came twice, with different keys.", param="Idempotency-Key")
+    (sent,) = keys
     key = sent[1:-1] if len(sent) > 1 and sent[0] == sent[-1] == '"' else sent
     if not 0 < len(key) <= KEY_LONGEST or not key.isascii() or not key.isprintable():
         raise InvalidField(

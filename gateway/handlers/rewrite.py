@@ -16,7 +16,7 @@ from gateway.handlers.extents import Extent, Extents
 from gateway.handlers.json_facts import WIDE, everything
 from gateway.handlers.multipart import Part, Parts, boundary_in
 from gateway.wire.scan import NUMBER, Scanner
-from gateway.wire.scanned import Closed, Kind, Opened, Value
+from gateway.wire.scanned import Kind, Opened, Value
 
 # As many as are held: see `handlers.hold`.
 MOST_PARTS = 256
@@ -55,9 +55,9 @@ class Rewritten:
         """Nothing is held here."""
 
 
-async def rewritten(raw: Blob, content_type: str, fields: Mapping[str, str]) -> Rewritten:
+async def rewritten(raw: Blob, content_type: str, fields: Mapping[str, str | None]) -> Rewritten:
     """
-    The body with these values; a field it does not have is added.
+    The body with these values; a field it does not have is added, one that is None is taken out.
 
     Raises: InvalidJson, InvalidMultipart, UnsupportedMedia when it is neither JSON nor a form.
     """
@@ -78,32 +78,51 @@ def _pieces(length: int, splices: Iterable[Splice]) -> Iterator[range | bytes]:
     yield range(at, length)
 
 
-async def _in_json(raw: Blob, fields: Mapping[str, str]) -> list[Splice]:
+async def _in_json(raw: Blob, fields: Mapping[str, str | None]) -> list[Splice]:
     scanner = Scanner(WIDE, everything)
     found: dict[str, Splice] = {}
-    inside, members = 0, 0
+    # Where the first member begins that stays, and where the last one has ended before this one, None without any.
+    inside, front, members, before = 0, 0, 0, None
     async for chunk in raw.chunks():
         for event in scanner.feed(chunk):
             if isinstance(event, str) or len(event.path) > 1:
                 continue
             if not event.path:
-                inside = event.start + 1 if isinstance(event, Opened) else inside
+                inside = front = event.start + 1 if isinstance(event, Opened) else inside
+                continue
+            if isinstance(event, Opened):
                 continue
             name = str(event.path[0])
-            members += not isinstance(event, Closed)
-            if name in fields and not isinstance(event, Opened):
+            if name in fields and fields[name] is None and before is None:
+                start, front = front, await _behind_comma(raw, event.stop)
+                found[name] = (range(start, front), b"")
+                continue
+            if name in fields and fields[name] is None:
+                found[name] = (range(before or 0, event.stop), b"")
+            elif (text := fields.get(name)) is not None:
                 kind = event.kind if isinstance(event, Value) else None
-                found[name] = (range(event.start, event.stop), _json_value(name, fields[name], kind))
+                found[name] = (range(event.start, event.stop), _json_value(name, text, kind))
+            members, before = members + 1, event.stop
     scanner.close()
     added = [
         orjson.dumps(name) + b":" + _json_value(name, text, Kind.NULL)
         for name, text in fields.items()
-        if name not in found
+        if name not in found and text is not None
     ]
     if added:
         comma = b"," if members else b""
         return [(range(inside, inside), b",".join(added) + comma), *found.values()]
     return list(found.values())
+
+
+async def _behind_comma(raw: Blob, at: int) -> int:
+    """Where the next member begins behind a value that ends at `at`; where the object ends if there is none."""
+    async for chunk in raw.chunks(at):
+        for byte in chunk:
+            if byte not in b" \t\r\n":
+                return at + (byte == ord(","))
+            at += 1
+    return at
 
 
 def _json_value(name: str, text: str, old: Kind | None) -> bytes:
@@ -114,18 +133,27 @@ def _json_value(name: str, text: str, old: Kind | None) -> bytes:
     return text.encode() if number or truth else orjson.dumps(text)
 
 
-async def _in_form(raw: Blob, boundary: str, fields: Mapping[str, str]) -> list[Splice]:
+async def _in_form(raw: Blob, boundary: str, fields: Mapping[str, str | None]) -> list[Splice]:
     for name, text in fields.items():
-        if f"\r\n--{boundary}" in f"\r\n{text}":
+        if text is not None and f"\r\n--{boundary}" in f"\r\n{text}":
             raise InvalidMultipart(f"The boundary of the body stands in the '{name}' that is put into it.")
     parts, closing = await _lay_out(raw, boundary)
     splices: list[Splice] = []
     missing = dict(fields)
-    for part, extent in parts:
+    front = True
+    for number, (part, extent) in enumerate(parts):
         if part.filename is not None or part.name not in fields:
+            front = False
             continue
         missing.pop(part.name, None)
-        content = fields[part.name].encode()
+        if (text := fields[part.name]) is None:
+            # With the delimiter before it; in front of all that stay with the one behind: the first has no line break.
+            start, stop = parts[number - 1][1].content.stop if number else -2, extent.content.stop
+            rest = 2 if front else 0
+            splices.append((range(start + rest, stop + rest), b""))
+            continue
+        front = False
+        content = text.encode()
         splices.append((extent.content, content))
         if extent.declared is not None:
             splices.append((extent.declared, str(len(content)).encode()))
@@ -134,6 +162,7 @@ async def _in_form(raw: Blob, boundary: str, fields: Mapping[str, str]) -> list[
     added = "".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
         for name, text in missing.items()
+        if text is not None
     )
     return [*splices, (end, added.encode())]
 

@@ -44,7 +44,8 @@ def _measured(text: str) -> str:
 
 
 Entry = Annotated[str, StringConstraints(pattern=r"^[^/\s]+(/\S+)?$")]
-Globs = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])]
+Listed = Annotated[tuple[str, ...], Field(min_length=1)]
+Globs = Annotated[Listed, BeforeValidator(_listed, json_schema_input_type=str | Listed)]
 Count = Annotated[str, AfterValidator(_counted), BeforeValidator(_as_text, json_schema_input_type=int | str)]
 Area = Annotated[str, AfterValidator(_measured), BeforeValidator(_as_text, json_schema_input_type=int | str)]
 
@@ -52,9 +53,11 @@ Area = Annotated[str, AfterValidator(_measured), BeforeValidator(_as_text, json_
 class MatchSettings(Settings):
     """What a rule asks of a request; all of it has to be so. `*` in a pattern stands for anything, slashes included."""
 
-    path: Globs = Field(default=(), description="Patterns of the path from /v1 on, such as /v1/chat/*")
-    model: Globs = Field(default=(), description="Patterns of the client's word; without a model nothing matches")
-    caller: Globs = Field(default=(), description="Patterns of the caller's id")
+    path: Globs | None = Field(default=None, description="Patterns of the path from /v1 on, such as /v1/chat/*")
+    model: Globs | None = Field(
+        default=None, description="Patterns of the client's word; without a model nothing matches"
+    )
+    caller: Globs | None = Field(default=None, description="Patterns of the caller's id")
     header: dict[str, str] = Field(default_factory=dict, description="Request headers, each with a pattern")
     kind: Kind | None = Field(default=None, description="Edits or generations only")
     images: Count | None = Field(default=None, description="How many pictures came, such as `>1`")

@@ -23,7 +23,8 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# The client's credentials are for the gateway; where it came from is nobody's business further on.
+# The client's credentials are for the gateway; where it came from is nobody's business further on. Method and path are
+# those that were judged, whatever a framework may take from a header instead.
 CLIENT_ONLY = frozenset(
     {
         "api-key",
@@ -33,9 +34,14 @@ CLIENT_ONLY = frozenset(
         "host",
         "true-client-ip",
         "via",
+        "x-http-method",
+        "x-http-method-override",
         "x-imagemodel",
+        "x-method-override",
+        "x-original-url",
         "x-real-ip",
         "x-request-signature",
+        "x-rewrite-url",
     }
 )
 # Written by proxies in front of the gateway. Cloudflare, which stands before OpenAI, refuses its own from outside:

@@ -79,6 +79,7 @@ def test_expiry_is_a_date_or_a_time(tmp_path: Path, written: str, meant: datetim
     [
         {"expires": "tomorrow"}, {"expires": 2027}, {"expires": True}, {"expires": ""}, {"weight": 0}, {"weight": 101},
         {"weight": "nan"}, {"paths": ["/images"]}, {"paths": ["v1/x"]}, {"paths": [""]}, {"models": [""]},
+        {"models": []}, {"paths": []},
         {"models": "flux"}, {"limits": {"requests": 0}}, {"limits": {"requests": 1.5}}, {"limits": {"cents_day": 0}},
         {"limits": {"credits_day": "inf"}}, {"limits": {"pictures": 1}}, {"id": "a b"}, {"hash": "gw-key"},
     ],
@@ -87,6 +88,35 @@ def test_what_no_key_has(more: dict[str, Any]) -> None:
     """Mistyped limits would be no limits."""
     with pytest.raises(ValidationError):
         key(**more)
+
+
+@pytest.mark.parametrize("written", ["[]", "", "\n        - ${UNSET_HERE:-}", "${UNSET_HERE:-}"])
+@pytest.mark.parametrize("name", ["models", "paths"])
+def test_nothing_listed_is_not_everything(tmp_path: Path, name: str, written: str) -> None:
+    """An entry whose lines were removed, or whose variable is not set, would open the whole account."""
+    [told] = problems(tmp_path, f"auth:\n  keys:\n    - id: a\n      hash: {HASH}\n      {name}: {written}\n")
+    assert told.startswith("gateway.yaml:") and f"auth.keys[0].{name}: " in told
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "app.example.com", "*", "null", "https://*.example.com", "https://app.example.com/", "https://app.example.com/a",
+        "https://App.example.com", "https://app.example.com:443", "http://localhost:80", "https://a@b", "https://", "",
+    ],
+)  # fmt: skip
+def test_what_no_browser_sends_as_an_origin(tmp_path: Path, origin: str) -> None:
+    """It would never match, and the page would be refused without a word."""
+    [told] = problems(tmp_path, f"auth: {{origins: ['{origin}']}}")
+    assert "auth.origins[0]: should be an origin such as https://app.example.com" in told
+
+
+def test_origins(tmp_path: Path) -> None:
+    """Those of pages, and those of programs that are made of pages."""
+    said = ["https://app.example.com:8443", "http://localhost:3000", "http://[::1]:5173", "app://obsidian.md",
+            "chrome-extension://abcdef", "http://a:443"]  # fmt: skip
+    (tmp_path / "gateway.yaml").write_text(f"auth: {{origins: {said}}}")
+    assert load(Config, tmp_path / "gateway.yaml", {}).auth.origins == tuple(said)
 
 
 def test_two_entries_for_one_key(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ async def test_answers_that_are_none(home: Path) -> None:
         ("none.png -p x -o out.png", "does not exist"),
         (". -p x -o out.png", "is a directory"),
         ("in.png -o out.png", "--prompt"),
+        ("in.png -p x -o out.png --url 127.0.0.1:8080/v1", "begin with http:// or https://"),
     ],
 )
 def test_nothing_is_sent_that_could_not_be_kept(

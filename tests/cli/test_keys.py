@@ -44,7 +44,7 @@ def test_only_names_that_the_file_takes(name: str) -> None:
 def test_a_new_key_with_everything(tmp_path: Path) -> None:
     """The entry is complete, and the file takes it as it is printed."""
     options = (
-        "--models", "flux-*,gpt-image-*", "--models", "x", "--paths", "/v1/images/*", "--expires", "2027-01-31",
+        "--models", "flux-*,gpt-image-*", "--models", "x", "--paths", "/v1/images/*", "--expires", "2099-01-31",
         "--weight", "2.5", "--requests", "60", "--images", "30", "--megapixels", "100", "--jobs", "4",
         "--credits-day", "1.5", "--credits-month", "20", "--cents-day", "150", "--cents-month", "2000",
     )  # fmt: skip
@@ -55,7 +55,7 @@ def test_a_new_key_with_everything(tmp_path: Path) -> None:
     (key,) = load(Config, tmp_path / "gateway.yaml", {}).auth.keys
     assert (key.models, key.paths, key.weight) == (("flux-*", "gpt-image-*", "x"), ("/v1/images/*",), 2.5)
     assert key.expires is not None
-    assert key.expires.isoformat() == "2027-01-31T00:00:00+00:00"
+    assert key.expires.isoformat() == "2099-01-31T00:00:00+00:00"
     assert list(key.limits.model_dump().values()) == [60, 30, 100, 4, 1.5, 20, 150, 2000]
 
 
@@ -63,6 +63,9 @@ def test_a_new_key_with_everything(tmp_path: Path) -> None:
     ("options", "named"),
     [
         (("--expires", "tomorrow"), "--expires"),
+        (("--expires", "2020-01-31"), "--expires"),
+        (("--models", ""), "--models"),
+        (("--paths", ","), "--paths"),
         (("--weight", "0"), "--weight"),
         (("--paths", "/images"), "--paths"),
         (("--cents-day", "-1"), "--cents-day"),

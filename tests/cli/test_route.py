@@ -126,13 +126,22 @@ def test_a_misspelled_path(ask: Ask, path: str) -> None:
         (["--path", "/v1/chat/completions"], "body is streamed without being held"),
         (["--path", "/openai/deployments/gpt-image-2/images/generations"], "body is streamed without being held"),
         (["--path", "/v1/models", "--method", "GET"], "/v1/models is answered by the gateway itself"),
-        (["--path", "/metrics"], "nothing lives at /metrics"),
     ],
 )
 def test_other_paths(ask: Ask, arguments: list[str], line: str) -> None:
     """What is relayed, and what is not."""
     told = ask(*arguments)
     assert (told.exit_code, told.output.splitlines()[-1]) == (0, line)
+
+
+def test_what_nobody_serves(ask: Ask, tmp_path: Path) -> None:
+    """Exit code 1, as for every request that would be refused."""
+    told = ask("--path", "/metrics")
+    assert (told.exit_code, told.output.splitlines()[-1]) == (1, "nothing lives at /metrics")
+    (tmp_path / "gateway.yaml").write_text("route_prefix: /ai\n")
+    for path in ("/ai/v1/images/edits", "/ai/v1/chat/completions"):
+        told = ask("--path", path)
+        assert told.exit_code == 1 and "no platform serves this path" in told.output
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,18 @@ def test_what_it_prints_can_be_pasted(tmp_path: Path, keys: str) -> None:
             )
             assert (done.returncode, done.stdout) == (0, ""), done.stderr
             assert (tmp_path / "edited.png").read_bytes().startswith(b"\x89PNG")
+            # What went wrong is shown, and is no success.
+            refused = command.replace("make it blue", "").replace("python -c", f"{sys.executable} -c")
+            done = subprocess.run(
+                [shell, "-uc", refused],
+                cwd=tmp_path,
+                env=environment(tmp_path, GATEWAY_KEY=keys.partition(" ")[0], no_proxy="*"),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode != 0 and "Missing required parameter" in done.stdout + done.stderr
         process.terminate()
         assert process.wait(10) == 0
 

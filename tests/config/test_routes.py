@@ -164,3 +164,18 @@ def test_what_may_be_said_of_fields(tmp_path: Path) -> None:
         "{platform: bfl, defaults: {safety_tolerance: '1'}, overrides: {size: '1024x1024'}, pins: {n: '1', seed: '7'}}"
     )
     assert problems(tmp_path, rule(f"to: [{bfl}, {{platform: openai, overrides: {{wonder: x}}}}]")) == []
+
+
+@pytest.mark.parametrize("written", ["[]", "", "\n          - ${UNSET_HERE:-}"])
+@pytest.mark.parametrize("key", ["path", "model", "caller"])
+def test_a_rule_for_nobody_is_not_for_everybody(tmp_path: Path, key: str, written: str) -> None:
+    """A list that has become empty is a mistake, and would match whatever comes."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "platforms:\n  bfl: {kind: bfl, api_key: a-key-of-bfl}\nroutes:\n  rules:\n    - name: a\n      match:\n"
+        f"        {key}: {written}\n      to: [bfl]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(Config, path, {})
+    [told] = str(caught.value).splitlines()
+    assert told.startswith(f"{path}:") and f"routes.rules[0].match.{key}: " in told

@@ -49,6 +49,30 @@ def test_egress_of_both_kinds(file: Any, tmp_path: Path) -> None:
     assert {"hunter22", "http://ann:hunter22@proxy:3128", "a-key-of-bfl"} <= set(config.secrets())
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("public_base_url: images.example.com", "1:18: public_base_url: should be an address such as https://"),
+        ("public_base_url: https://images.example.com/v1", "1:18: public_base_url: should be what stands before /v1"),
+        ("public_base_url: https://images.example.com/v1/", "1:18: public_base_url: should be what stands before /v1"),
+        ("route_prefix: images", "1:15: route_prefix: should be a path such as /images"),
+        ("route_prefix: /images/", "1:15: route_prefix: should be a path such as /images"),
+        (
+            "platforms: {bfl: {kind: bfl, api_key: abcdefgh, base_url: api.bfl.ai}}",
+            "1:59: platforms.bfl.base_url: should be an address such as https://",
+        ),
+    ],
+)
+def test_addresses_are_told_in_words(tmp_path: Path, text: str, said: str) -> None:
+    """What is wrong with them, and no pattern."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(Config, path, {})
+    [told] = str(caught.value).splitlines()
+    assert told.startswith(f"{path}:{said}")
+
+
 def test_authorities_that_are_not_there(file: Any, tmp_path: Path) -> None:
     """Each with its place, all at once, beside what else is wrong."""
     with pytest.raises(ConfigError) as caught:

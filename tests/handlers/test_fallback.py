@@ -75,7 +75,8 @@ async def test_the_relay_is_last(office: Office) -> None:
     customer = await office()
     customer.bfl.script("submit_402", times=None)
     customer.spare.script("submit_403", times=None)
-    reply = await customer.edit("make it blue", size="16:9", model="flux-kontext-max", user="ann")
+    asked: dict[str, Any] = {"size": "16:9", "model": "flux-kontext-max", "user": "ann", "response_format": "b64_json"}
+    reply = await customer.edit("make it blue", **asked)
     assert (reply.status, reply.body["data"]) == (200, [{"b64_json": "UE5H"}])
     assert customer.accepted == (0, 0)
     assert reply.headers["x-gateway-platform"] == "openai/gpt-image-1"
@@ -90,6 +91,9 @@ async def test_the_relay_is_last(office: Office) -> None:
     for name, value in (("prompt", "make it blue"), ("model", "gpt-image-1"), ("size", "1536x1024"), ("user", "ann")):
         assert f'name="{name}"'.encode() in sent and f"\r\n\r\n{value}\r\n".encode() in sent
     assert PICTURE in sent and b"flux-kontext-max" not in sent and b"16:9" not in sent
+    # GPT image models refuse the field that others need.
+    assert b"response_format" not in sent
+    assert "response_format=ignored" in reply.headers["x-gateway-translation"]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,17 @@ FOUND: list[tuple[Any, tuple[str, ...]]] = [
     ({"a": {"b": [{"tools": [DRAWS]}]}}, ("",)),
     ({"tools": [{"tools": [{"tools": [DRAWS]}]}]}, ("",)),
     ({"tools": [NAMED]}, ("x" * 1024,)),
+    ({"models": ["a", "b"], "Fallbacks": ["c", {"model": "d"}, {"e": ["f"]}, None]}, ("a", "b", "c", "d")),
+    ({"session": {"model": "a", "audio": {"input": {"transcription": {"Model": "b"}}}}}, ("a", "b")),
+    (
+        {
+            "models": "a",
+            "fallbacks": {"a": "b"},
+            "session": "a",
+            "input": [{"models": ["a"], "session": {"model": "a"}}],
+        },
+        (),
+    ),
 ]
 
 

@@ -76,6 +76,8 @@ for path in (CHAT, GENERATIONS):
     }.items():
         SMUGGLED[f"{path} {name}"] = (path, text.encode(), (f"Content-Type: {JSON}",))
     body = f'{{"model": "{OTHER}"}}'
+    in_utf_7 = f'{{"model": "{ALLOWED}", "+AG0-odel": "{OTHER}"}}'.encode()
+    SMUGGLED[f"{path} UTF-7"] = (path, in_utf_7, (f"Content-Type: {JSON}; charset=utf-7",))
     SMUGGLED[f"{path} utf-16"] = (path, body.encode("utf-16"), (f"Content-Type: {JSON}; charset=utf-16",))
     for type_ in ("text/plain", "application/vnd.api+json", "application/x-www-form-urlencoded", "x"):
         SMUGGLED[f"{path} as {type_}"] = (path, body.encode(), (f"Content-Type: {type_}",))
@@ -97,8 +99,19 @@ for path in (EDITS, CHAT, "/v1/audio/transcriptions"):
         "extended name": twice(ALLOWED, OTHER, "name=\"x\"; name*=utf-8''model"),
         "two names": twice(ALLOWED, OTHER, 'name="x"; name="model"'),
         "two names reversed": twice(ALLOWED, OTHER, 'name="model"; name="x"'),
+        "as a list": twice(ALLOWED, OTHER, 'name="model[]"'),
+        "as the first of a list": twice(ALLOWED, OTHER, 'name="model[0]"'),
+        "with a space": twice(ALLOWED, OTHER, 'name="model "'),
+        "escaped": twice(ALLOWED, OTHER, 'name="mod%65l"'),
     }.items():
         SMUGGLED[f"{path} form {name}"] = (path, sent, (f"Content-Type: {FORM}",))
+    # Two bodies in one: what follows `x` is a text of the form that follows the boundary.
+    again = f'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\n{OTHER}\r\n--x--'
+    nested = edit_body(model=ALLOWED, prompt=f"\r\n{again}")
+    for other in ("boundary*=utf-8''x", "boundary*0=x", "BOUNDARY =x", 'x=y;boundary="x"'):
+        SMUGGLED[f"{path} form {other}"] = (path, nested, (f"Content-Type: {FORM}; {other}",))
+    sent = twice(ALLOWED, OTHER, 'name="+AG0-odel"')
+    SMUGGLED[f"{path} form in UTF-7"] = (path, sent, (f"Content-Type: {FORM}; charset=utf-7",))
 for path in (f"/openai/deployments/{ALLOWED}/images/edits", f"/openai/deployments/{ALLOWED}%2Fx/images/edits"):
     SMUGGLED[f"{path} and another in the form"] = (path, edit_body(model=OTHER), (f"Content-Type: {FORM}",))
     SMUGGLED[f"{path} and another in JSON"] = (
@@ -107,6 +120,17 @@ for path in (f"/openai/deployments/{ALLOWED}/images/edits", f"/openai/deployment
         (f"Content-Type: {JSON}",),
     )
     SMUGGLED[f"{path} and none in the form"] = (path, edit_body(model=""), (f"Content-Type: {FORM}",))
+
+
+for name, text in {
+    "fallback": f'{{"model": "{ALLOWED}", "fallbacks": ["{OTHER}"]}}',
+    "fallback in full": f'{{"model": "{ALLOWED}", "fallbacks": [{{"model": "{OTHER}"}}]}}',
+    "alternative": f'{{"model": "{ALLOWED}", "models": ["{ALLOWED}", "{OTHER}"]}}',
+    "session": f'{{"session": {{"type": "realtime", "model": "{OTHER}"}}}}',
+    "transcription": f'{{"session": {{"audio": {{"input": {{"transcription": {{"model": "{OTHER}"}}}}}}}}}}',
+}.items():
+    for path in (CHAT, "/v1/realtime/client_secrets"):
+        SMUGGLED[f"{path} {name}"] = (path, text.encode(), (f"Content-Type: {JSON}",))
 
 
 @pytest.mark.parametrize("smuggled", SMUGGLED)
@@ -207,6 +231,23 @@ async def test_a_mask_leads_to_no_other_model(
     assert bfl.counts.accepted == (status == 200)
 
 
+@pytest.mark.parametrize("name", ["model", "Model", "mod%65l", "model%20"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_no_other_model_in_the_query(
+    upstream: FakeOpenAi, start_gateway: StartGateway, method: str, name: str
+) -> None:
+    """Where the address names the model, as that of a realtime connection does."""
+    relay = {"kind": "openai", "api_keys": ["sk-one"], "base_url": upstream.url}
+    keys = [{**key_settings("k")[0], "models": [ALLOWED], "paths": ["/v1/realtime", EDITS]}]
+    gateway = await start_gateway(platforms={"openai": relay}, auth={"keys": keys})
+    path, body = ("/v1/realtime", b"") if method == "GET" else (EDITS, edit_body(model=ALLOWED))
+    for model, status in ((OTHER, 403), (ALLOWED, 200)):
+        head = (f"{method} {path}?a=b&{name}={model} HTTP/1.1", "Authorization: Bearer k", f"Content-Type: {FORM}")
+        heard = await exchange(gateway.url, *head, f"Content-Length: {len(body)}", body=body)
+        assert heard.status == status
+    assert len(upstream.seen) == 1
+
+
 async def test_many_values_hide_nothing(upstream: FakeOpenAi, start_gateway: StartGateway) -> None:
     """Embeddings of as many tokens as OpenAI takes are read to their model, which stands behind them."""
     gateway = await gateway_to(upstream, start_gateway)
@@ -235,3 +276,13 @@ async def test_an_escape_leads_to_no_other_path(upstream: FakeOpenAi, start_gate
     gateway = await start_gateway(platforms={"openai": relay}, auth={"keys": keys})
     heard = await post(gateway, path, edit_body(model=OTHER), f"Content-Type: {FORM}")
     assert heard.status in (400, 403, 404) and not upstream.seen
+
+
+@pytest.mark.parametrize(("type_", "code"), [(JSON, "invalid_json"), (FORM, "invalid_multipart")])
+async def test_no_body_is_told_as_what_it_claims_to_be(
+    upstream: FakeOpenAi, start_gateway: StartGateway, type_: str, code: str
+) -> None:
+    """Also where it would be held for a relay."""
+    gateway = await gateway_to(upstream, start_gateway)
+    heard = await post(gateway, GENERATIONS, b"", f"Content-Type: {type_}")
+    assert (heard.status, heard.error["code"]) == (400, code)

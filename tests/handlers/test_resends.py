@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
 from gateway.domain.errors import InvalidField
 from gateway.handlers.resend import idempotency_key, is_resend
@@ -29,6 +30,15 @@ def test_keys(sent: str, key: str) -> None:
 def test_no_key() -> None:
     """The header is optional."""
     assert idempotency_key(make_mocked_request("POST", "/")) is None
+
+
+def test_two_keys() -> None:
+    """Nobody can tell which is meant; the same one twice, as proxies make it, is one."""
+    heads = CIMultiDict([("Idempotency-Key", "a"), ("Idempotency-Key", "a")])
+    assert idempotency_key(make_mocked_request("POST", "/", heads)) == "a"
+    heads.add("Idempotency-Key", "b")
+    with pytest.raises(InvalidField, match="twice"):
+        idempotency_key(make_mocked_request("POST", "/", heads))
 
 
 @pytest.mark.parametrize("sent", ["", '""', "x" * 256, "é", "a\tb", "a\x7f"])

@@ -25,7 +25,7 @@ async def content(blob: Rewritten, start: int = 0, stop: int | None = None) -> b
     return b"".join([piece async for piece in blob.chunks(start, stop)])
 
 
-async def rewrite(body: bytes, content_type: str, cuts: list[int] | None = None, **fields: str) -> bytes:
+async def rewrite(body: bytes, content_type: str, cuts: list[int] | None = None, **fields: str | None) -> bytes:
     blob = await rewritten(MemoryBlob(body, cuts=cuts or ()), content_type, fields)
     made = await content(blob)
     assert len(made) == blob.length
@@ -64,6 +64,27 @@ async def test_any_object_keeps_all_its_other_bytes(
         replaced = {name: json.dumps(fields[name], ensure_ascii=False) for name in fields if name in document}
         front = ",".join(added) + ("," if added and document else "")
         assert made == assemble(written | replaced, front)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=6, unique_by=lambda each: each[0]), st.data(), CUTS)
+async def test_members_taken_out_of_any_object(
+    document: list[tuple[str, Any]], draw: st.DataObject, cuts: list[int]
+) -> None:
+    """Those in front, at the end and all of them; the others keep their bytes, and new ones come in front."""
+    taken = draw.draw(st.sets(st.sampled_from(["model", "size", "n"])))
+    added = draw.draw(st.sets(st.sampled_from(["a-new-one", "another"])))
+    blank = draw.draw(BLANK)
+
+    def assemble(members: list[tuple[str, Any]]) -> bytes:
+        texts = (f"{blank}{json.dumps(name)}{blank}:{json.dumps(value)}" for name, value in members)
+        return f"{{{','.join(texts)}}}".encode()
+
+    left = [(name, value) for name, value in document if name not in taken]
+    fields = dict.fromkeys(taken) | dict.fromkeys(added, "x")
+    made = await rewrite(assemble(document), "application/json", cuts, **fields)
+    assert json.loads(made) == dict(left) | dict.fromkeys(added, "x")
+    if not added:
+        assert made == assemble(left)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +197,20 @@ async def test_any_form_keeps_all_its_other_bytes(
     added = [Piece(name, text.encode()) for name, text in fields.items() if name not in there]
     made = await rewrite(assemble(parts, before, behind), FORM, cuts, **fields)
     assert made == assemble(replaced + added, before, behind)
+
+
+@given(
+    st.lists(PARTS, min_size=1, max_size=6),
+    st.sampled_from([b"", b"\r\n"]),
+    st.sets(st.sampled_from(["model", "size"]), min_size=1),
+    CUTS,
+)
+async def test_parts_taken_out_of_any_form(parts: list[Piece], before: bytes, taken: set[str], cuts: list[int]) -> None:
+    """Wherever they stand, and as often; files of the name stay, and what is new comes last."""
+    left = [part for part in parts if part.filename is not None or part.name not in taken]
+    made = await rewrite(assemble(parts, before), FORM, cuts, **dict.fromkeys(taken), new="x")
+    meant = assemble([*left, Piece("new", b"x")])
+    assert made.removeprefix(b"\r\n") == meant
 
 
 @given(

@@ -126,6 +126,8 @@ async def test_headers_arrive_without_those_of_this_connection(upstream: FakeOpe
         ("X-Real-IP", "10.0.0.1"), ("CF-Connecting-IP", "10.0.0.1"), ("Via", "1.1 nginx"), ("TE", "trailers"),
         ("Connection", "close, X-Named"), ("X-Named", "1"), ("Keep-Alive", "5"), ("Proxy-Authorization", "Basic YQ=="),
         ("Proxy-Connection", "close"), ("X-ImageModel", "flux"), ("X-Request-Signature", "s"),
+        ("X-HTTP-Method-Override", "DELETE"), ("X-HTTP-Method", "GET"), ("X-Method-Override", "GET"),
+        ("X-Original-URL", "/v1/files"), ("X-Rewrite-URL", "/v1/files"),
     ]  # fmt: skip
     lines = "".join(f"{name}: {value}\r\n" for name, value in [*kept, *dropped])
     await relay.raw(f"GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n{lines}\r\n".encode())

@@ -24,6 +24,20 @@ def to(model: str | None = None, **terms: Any) -> RelayTarget:
         ({"model": "gpt-image-1", "size": "16:9"}, to(), {"size": "1536x1024"}),
         ({"model": "gpt-image-2", "size": "16:9"}, to("gpt-image-1"), {"model": "gpt-image-1", "size": "1536x1024"}),
         ({"model": "gpt-image-1", "size": "auto"}, to(), {}),
+        (
+            {"model": "flux-kontext-pro", "response_format": "b64_json"},
+            to("gpt-image-2"),
+            {"model": "gpt-image-2", "response_format": None},
+        ),
+        (
+            {"response_format": "b64_json"},
+            to("chatgpt-image-latest"),
+            {"model": "chatgpt-image-latest", "response_format": None},
+        ),
+        ({"model": "dall-e-3", "response_format": "url"}, to("gpt-image-2"), {"model": "gpt-image-2"}),
+        ({"model": "gpt-image-2", "response_format": "b64_json"}, to("gpt-image-2"), {}),
+        ({"model": "gpt-image-2", "response_format": "b64_json"}, to(), {}),
+        ({"model": "a", "response_format": "b64_json"}, to("pictures-of-ours"), {"model": "pictures-of-ours"}),
         ({"model": "gpt-image-1", "size": "large"}, to(), {}),
         ({"size": "700x700"}, to(), {}),
         ({"n": "2"}, to(defaults={"n": "1", "quality": "low"}), {"quality": "low"}),
@@ -33,7 +47,7 @@ def to(model: str | None = None, **terms: Any) -> RelayTarget:
         ({"model": "gpt-image-1"}, to(defaults={"size": "1:1"}), {"size": "1024x1024"}),
     ],
 )
-def test_only_what_changes(fields: dict[str, str], target: RelayTarget, changed: dict[str, str]) -> None:
+def test_only_what_changes(fields: dict[str, str], target: RelayTarget, changed: dict[str, str | None]) -> None:
     """Everything else is sent as it came, byte for byte."""
     assert rewrite(fields, target) == changed
 
