@@ -7,6 +7,8 @@ INTENT is written before the first byte. From then on nothing is sent twice unle
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from math import inf
 from typing import Protocol
 
 from gateway.domain.blob import Blob
@@ -16,6 +18,7 @@ from gateway.domain.errors import (
     PlatformAuthFailed,
     PlatformBusy,
     PlatformOutOfCredits,
+    PlatformUnavailable,
     PlatformUnreachable,
     QueueFull,
 )
@@ -105,13 +108,18 @@ class Submit:
         The task that a call-back names, and that the vendor knows. The answer to the submission is lost, but the vendor
         calls when the task is over.
         """
-        clock = self._tools.clock
-        until = clock.now() + LOST_S
-        while hint.task is None or not await known(self._tools, self._platform, hint.task, self._plan.target.model):
-            try:
-                await clock.within(until - clock.now(), hint.wait())
-            except TimeoutError:
+        clock, tools = self._tools.clock, self._tools
+        until, told_at = clock.now() + LOST_S, clock.now() + tools.unanswered_within_s - self.waited_s
+        while hint.task is None or not await known(tools, self._platform, hint.task, self._plan.target.model):
+            now = clock.now()
+            if now >= until:
                 return None
+            if now >= told_at:
+                told_at = inf
+                self._silent()
+            with suppress(TimeoutError):
+                await clock.within(min(until, told_at) - now, hint.wait())
+        await self._slot.found(runs=True)
         return hint.task
 
     async def _until_taken(self) -> Outcome:
@@ -177,9 +185,14 @@ class Submit:
         """
         tools = self._tools
         await tools.clock.sleep(self._upload_s + tools.unanswered_within_s)
-        attempt.unanswered()
+        if attempt.unanswered():
+            # Whoever waits in line would hear the same much later: it moves at the pace of the silence.
+            tools.queue.refuse(self._platform.account, _silence, model=self._job.record.model)
         self._slot.lost(tools.paces(self._platform, self._job.record.model).late_s())
-        self._job.silent(self._index, tools.clock.now(), tools.unanswered_within_s)
+        self._silent()
+
+    def _silent(self) -> None:
+        self._job.silent(self._index, self._tools.clock.now(), self._tools.unanswered_within_s)
 
     async def _turn(self) -> None:
         clock, first = self._tools.clock, self.written
@@ -226,6 +239,13 @@ async def known(tools: Tools, platform: Platform, task: str, model: str) -> bool
     ticket = platform.ticket(task, model)
     sent = await tools.ask(platform, ticket)
     return isinstance(sent, Answered) and not isinstance(platform.read_poll(ticket, sent.answer), Unsure)
+
+
+def _silence() -> PlatformUnavailable:
+    return PlatformUnavailable(
+        "The platform does not answer just now; nothing was sent and nothing was charged. Try again later.",
+        retry_after_s=5,
+    )
 
 
 def answer_lost(why: str) -> AnswerLost:

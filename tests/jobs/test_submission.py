@@ -21,7 +21,7 @@ from gateway.domain.errors import (
     PlatformError,
     PlatformUnavailable,
 )
-from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Unsure
+from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Ticket, Unsure
 from gateway.jobs.breaker import Attempt, Verdict
 from gateway.jobs.charge import Charge
 from gateway.jobs.job import Job
@@ -31,10 +31,10 @@ from gateway.jobs.submit import CONNECT_TRIES, Resumed
 from gateway.stores.contract import JobRecord, Made, ReplySpec
 from gateway.upstream.download import FetchFailed
 from gateway.upstream.session import Answered, MaybeSent, NotSent
-from gateway.wire.call import Answer
+from gateway.wire.call import Answer, Call
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.customer import until
-from tests.fakes.vendor import MODEL, PENDING, READY, TAKEN, TICKET, Said, Vendor, Works
+from tests.fakes.vendor import MODEL, PENDING, READY, SILENCE_S, TAKEN, TICKET, Said, Vendor, Works
 
 BUSY = Failed(PlatformBusy("busy"))
 INVALID = Failed(InvalidField("no", param="size"))
@@ -186,6 +186,83 @@ async def test_an_answer_after_long_silence(says: Said, result: Made | str, aske
         assert isinstance(found, GatewayError) and found.code == result
     assert works.vendor.asked["submit"] == 1 + asked
     await until(lambda: works.held == 0 and works.queue.places("toy").unknown == 0)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_line_behind_silence(answered: bool) -> None:
+    """
+    It moves no faster than what hangs is given up: when nobody at all was answered, those who wait hear it with those
+    who hang, unpaid; as soon as somebody was, they wait for their turns.
+    """
+    works = Works(Vendor(), slots=2, late_s=60.0)
+    hangs, hanging = asyncio.Event(), 1 if answered else 2
+    works.vendor.before = lambda step: (
+        hangs.wait() if step == "submit" and works.vendor.asked[step] <= hanging else None
+    )
+    came = works.clock.now()
+    handles = [await works.supervisor.start(works.order(name)) for name in ("hanging", "beside")]
+    await until(lambda: works.vendor.asked["submit"] == 2)
+    behind = [await works.supervisor.start(works.order(f"behind {number}")) for number in range(3)]
+    for handle in behind:
+        await handle.job.until_finished()
+        (result,) = handle.job.results
+        if answered:
+            assert isinstance(result, Made)
+        else:
+            assert isinstance(result, PlatformUnavailable) and result.paid is Paid.NO
+            assert works.clock.now() - came < SILENCE_S + 1
+    assert works.vendor.asked["submit"] == (5 if answered else 2)
+    hangs.set()
+    for handle in handles:
+        await handle.job.until_finished()
+        assert isinstance(handle.job.results[0], Made)
+
+
+class Hooked(Vendor):
+    """Calls back when it is told to."""
+
+    webhook_base = "https://gateway.example"
+
+    def hooked(self, call: Call, url: str, secret: str) -> Call:
+        return Call(call.name, call.method, f"{call.url}?{url}")
+
+    def ticket(self, task: str, model: str) -> Ticket:
+        return TICKET
+
+
+@pytest.mark.parametrize("lost", [MaybeSent("reset"), Failed(AnswerLost("502", paid=Paid.MAYBE))])
+async def test_a_call_back_that_is_waited_for_long(lost: Said) -> None:
+    """The answer is lost, and only a call-back can tell of the task: whoever waits hears soon that nobody knows."""
+    vendor = Hooked(submits=[lost], polls=[PENDING, PENDING, READY])
+    works = Works(vendor, slots=1, late_s=600.0)
+    came = works.clock.now()
+    handle = await works.supervisor.start(works.order())
+    await handle.job.until_answerable(works.clock, 30.0, came)
+    assert (handle.job.unanswered, handle.job.finished) == (True, False)
+    assert works.clock.now() - came < SILENCE_S + 1
+    assert works.tools.hints.give(handle.job.record.id, 0, TICKET.task)
+    await handle.job.until_finished()
+    assert isinstance(handle.job.results[0], Made)
+    assert vendor.asked["submit"] == 1
+    await until(lambda: works.held == 0)
+
+
+async def test_a_call_back_after_silence() -> None:
+    """The time-out came first, and others have taken its place: its task has its slot again as long as it runs."""
+    vendor = Hooked(submits=[MaybeSent("time-out")], polls=[PENDING])
+    works = Works(vendor, slots=1, late_s=600.0)
+    vendor.before = lambda step: asyncio.sleep(SILENCE_S + 25) if step == "submit" else None
+    handle = await works.supervisor.start(works.order())
+    await until(lambda: works.queue.places("toy").unknown == 1)
+    told = handle.job.unanswered
+    await until(lambda: vendor.asked["submit"] == 1 and not handle.job._sending)
+    works.tools.hints.give(handle.job.record.id, 0, TICKET.task)
+    await until(lambda: vendor.asked["poll"] > 1)
+    places = works.queue.places("toy")
+    assert (places.unknown, places.running, told, handle.job.unanswered) == (0, 1, True, False)
+    vendor.says["poll"] = [READY]
+    await handle.job.until_finished()
+    await until(lambda: works.held == 0)
 
 
 async def test_busy_waits_without_a_slot() -> None:
