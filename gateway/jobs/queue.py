@@ -221,6 +221,11 @@ class Queue:
         lane.lost[submission] = self._later(for_s, lambda: self.release(account, submission))
         self._stir(lane)
 
+    def silent(self, account: str, submission: str, *, silent: bool) -> None:
+        """Whether the vendor has said nothing of use about its task for long."""
+        among = self._lanes[account].silent
+        (among.add if silent else among.discard)(submission)
+
     def release(self, account: str, submission: str) -> None:
         """The submission's task has ended."""
         lane = self._lanes[account]
@@ -342,6 +347,8 @@ class Queue:
         now = self._clock.now()
         times = [limit.opens_at(now) for limit in lane.limits.values()]
         times += [at for at, _ in lane.ages[:1]]
+        if max(limit.still_s(now) for limit in lane.limits.values()) >= STANDSTILL_S:
+            times += [lane.since[submission] + STANDSTILL_S for submission in lane.waiting]
         if (at := min((at for at in times if at > now), default=None)) is None:
             return
         if lane.alarm is not None:

@@ -109,9 +109,12 @@ class Submission:
             self._cost = finished.cost
         self._job.accepted(self._index)
         self._slot.release()
+        self._slot.silent(False)
         self._job.collects(self._index, tools.clock.now())
         await tools.ledger.ready(record.id, self._index, self._owner)
-        ref = await self._step("collect", collect(tools, self._platform, ticket, finished, record.reply.size))
+        ref = await self._step(
+            "collect", collect(tools, self._platform, ticket, finished, record.reply.size, job=self._job)
+        )
         begin.pictures[:] = [each for each in begin.pictures if not any(each is one for one in finished.results[:1])]
         made = Made(ref, finished.seed, self._cost, finished.prompt)
         try:
@@ -127,6 +130,7 @@ class Submission:
         another process goes on with is settled there.
         """
         self._slot.release()
+        self._slot.silent(False)
         self._tools.hints.leave(self._job.record.id, self._index)
         while self._begin.pictures:
             self._begin.pictures.pop().release()
@@ -158,6 +162,7 @@ class Submission:
         return self._tools.paces(self._platform, self._job.record.model).late_s()
 
     def _silent(self, silent: bool) -> None:
+        self._slot.silent(silent)
         if silent:
             self._job.silent(self._index, self._tools.clock.now(), self._tools.unanswered_within_s)
         else:
