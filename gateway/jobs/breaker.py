@@ -217,13 +217,11 @@ class Breaker:
 
         def learn() -> None:
             # A fault of a probe that another one has followed is old news; the pause after it would outlast its cause.
-            followed = (
-                self._until is not None and self._probe not in (attempt, None) and attempt.verdict is Verdict.FAULT
-            )
+            followed = self._until is not None and self._probe is not None and self._probe is not attempt
             if self._probe is attempt:
                 self._probe = None
             # What set out before the last change says nothing about the time after it.
-            if begun == self._round and not followed:
+            if begun == self._round and not (followed and attempt.verdict is Verdict.FAULT):
                 self._learn(attempt)
             decided.set()
 

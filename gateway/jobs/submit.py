@@ -184,7 +184,7 @@ class Submit:
         answer is the only way to what may have been paid for.
         """
         tools = self._tools
-        await tools.clock.sleep(self._upload_s + tools.unanswered_within_s)
+        await tools.clock.sleep(self._upload_s + max(tools.unanswered_within_s, self._call.patience_s or 0.0))
         if attempt.unanswered():
             # Whoever waits in line would hear the same much later: it moves at the pace of the silence.
             tools.queue.refuse(self._platform.account, _silence, model=self._job.record.model)

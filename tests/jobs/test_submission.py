@@ -188,6 +188,18 @@ async def test_an_answer_after_long_silence(says: Said, result: Made | str, aske
     await until(lambda: works.held == 0 and works.queue.places("toy").unknown == 0)
 
 
+async def test_a_vendor_that_works_before_it_answers() -> None:
+    """It has all of its own time: nobody is told of silence, and its slot is its own, before that is over."""
+    works = Works(Vendor(submits=[READY]), slots=1, late_s=600.0)
+    works.vendor.before = lambda step: asyncio.sleep(3 * SILENCE_S) if step == "submit" else None
+    order = works.order()
+    calls = tuple(replace(call, patience_s=4 * SILENCE_S) for call in order.plan.calls)
+    handle = await works.supervisor.start(replace(order, plan=replace(order.plan, calls=calls)))
+    await handle.job.until_answerable(works.clock, 30.0, works.clock.now())
+    assert isinstance(handle.job.results[0], Made)
+    assert works.tools.breakers.of("toy", MODEL).standing.faults == 0
+
+
 @pytest.mark.parametrize("answered", [False, True])
 async def test_a_line_behind_silence(answered: bool) -> None:
     """
