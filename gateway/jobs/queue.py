@@ -157,6 +157,10 @@ class Queue:
                 if model in (None, waiter.model):
                     _tell(waiter, why())
 
+    def moves(self, account: str, model: str) -> bool:
+        """True when tasks are worked that make room for the model when they end."""
+        return next(self._lanes[account].shares(model)).working > 0
+
     def before(self, account: str, submission: str) -> int | None:
         """How many submissions that wait came earlier; None when this one does not wait."""
         lane = self._lanes.get(account)

@@ -185,10 +185,11 @@ class Submit:
         """
         tools = self._tools
         await tools.clock.sleep(self._upload_s + max(tools.unanswered_within_s, self._call.patience_s or 0.0))
-        if attempt.unanswered():
+        account, model = self._platform.account, self._job.record.model
+        if attempt.unanswered() and not tools.queue.moves(account, model):
             # Whoever waits in line would hear the same much later: it moves at the pace of the silence.
-            tools.queue.refuse(self._platform.account, _silence, model=self._job.record.model)
-        self._slot.lost(tools.paces(self._platform, self._job.record.model).late_s())
+            tools.queue.refuse(account, _silence, model=model)
+        self._slot.lost(tools.paces(self._platform, model).late_s())
         self._silent()
 
     def _silent(self) -> None:

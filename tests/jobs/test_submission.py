@@ -200,34 +200,30 @@ async def test_a_vendor_that_works_before_it_answers() -> None:
     assert works.tools.breakers.of("toy", MODEL).standing.faults == 0
 
 
-@pytest.mark.parametrize("answered", [False, True])
-async def test_a_line_behind_silence(answered: bool) -> None:
+@pytest.mark.parametrize(("beside", "refused"), [("hangs", True), ("is answered", False), ("is worked", False)])
+async def test_a_line_behind_silence(beside: str, refused: bool) -> None:
     """
     It moves no faster than what hangs is given up: when nobody at all was answered, those who wait hear it with those
-    who hang, unpaid; as soon as somebody was, they wait for their turns.
+    who hang, unpaid; as soon as somebody was, and while a task is worked, they wait for their turns.
     """
-    works = Works(Vendor(), slots=2, late_s=60.0)
-    hangs, hanging = asyncio.Event(), 1 if answered else 2
-    works.vendor.before = lambda step: (
-        hangs.wait() if step == "submit" and works.vendor.asked[step] <= hanging else None
-    )
+    works = Works(Vendor(polls=[PENDING] if beside == "is worked" else [READY]), slots=2, late_s=60.0)
+    hangs, which = asyncio.Event(), {"hangs": (1, 2), "is answered": (1,), "is worked": (2,)}[beside]
+    works.vendor.before = lambda step: hangs.wait() if step == "submit" and works.vendor.asked[step] in which else None
     came = works.clock.now()
-    handles = [await works.supervisor.start(works.order(name)) for name in ("hanging", "beside")]
-    await until(lambda: works.vendor.asked["submit"] == 2)
-    behind = [await works.supervisor.start(works.order(f"behind {number}")) for number in range(3)]
-    for handle in behind:
-        await handle.job.until_finished()
-        (result,) = handle.job.results
-        if answered:
-            assert isinstance(result, Made)
-        else:
-            assert isinstance(result, PlatformUnavailable) and result.paid is Paid.NO
-            assert works.clock.now() - came < SILENCE_S + 1
-    assert works.vendor.asked["submit"] == (5 if answered else 2)
+    handles = []
+    for name in ("first", "second"):
+        handles.append(await works.supervisor.start(works.order(name)))
+        await until(lambda: works.vendor.asked["submit"] == len(handles))
+    handles += [await works.supervisor.start(works.order(f"behind {number}")) for number in range(3)]
+    await until(lambda: works.clock.now() - came > SILENCE_S + 1)
+    results = [handle.job.results[0] for handle in handles[2:]]
+    assert all((isinstance(each, PlatformUnavailable) and each.paid is Paid.NO) is refused for each in results)
+    works.vendor.says["poll"] = [READY]
     hangs.set()
     for handle in handles:
         await handle.job.until_finished()
-        assert isinstance(handle.job.results[0], Made)
+    assert sum(isinstance(handle.job.results[0], Made) for handle in handles) == (2 if refused else 5)
+    assert works.vendor.asked["submit"] == (2 if refused else 5)
 
 
 class Hooked(Vendor):
