@@ -109,6 +109,8 @@ class Submit:
         calls when the task is over.
         """
         clock, tools = self._tools.clock, self._tools
+        # Others take its place meanwhile, as that of any other whose answer is lost.
+        self._slot.lost(tools.paces(self._platform, self._job.record.model).late_s() - self.waited_s)
         until, told_at = clock.now() + LOST_S, clock.now() + tools.unanswered_within_s - self.waited_s
         while hint.task is None or not await known(tools, self._platform, hint.task, self._plan.target.model):
             now = clock.now()

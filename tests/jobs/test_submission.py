@@ -255,6 +255,30 @@ async def test_a_call_back_that_is_waited_for_long(lost: Said) -> None:
     await until(lambda: works.held == 0)
 
 
+@pytest.mark.parametrize("lost", [MaybeSent("reset"), Failed(AnswerLost("502", paid=Paid.MAYBE))])
+@pytest.mark.parametrize("called", [False, True])
+async def test_slots_of_those_who_wait_for_a_call_back(lost: Said, called: bool) -> None:
+    """Others take their places at once, and who is called about has its own again."""
+    vendor = Hooked(submits=[lost, lost, lost, TAKEN])
+    works = Works(vendor, slots=1, late_s=600.0)
+    handles = [await works.supervisor.start(works.order(f"lost {number}")) for number in range(3)]
+    came = works.clock.now()
+    assert isinstance(await run(works, content="other"), Made)
+    assert works.clock.now() - came < SILENCE_S
+    assert works.queue.places("toy").unknown == 3
+    if called:
+        vendor.says["poll"] = [PENDING]
+        for handle in handles:
+            works.tools.hints.give(handle.job.record.id, 0, TICKET.task)
+        await until(lambda: vendor.asked["poll"] > 6)
+        assert (works.queue.places("toy").unknown, works.queue.places("toy").running) == (0, 3)
+        vendor.says["poll"] = [READY]
+    for handle in handles:
+        await handle.job.until_finished()
+        assert isinstance(handle.job.results[0], Made if called else AnswerLost)
+    await until(lambda: works.held == 0 and works.queue.places("toy").unknown == 0)
+
+
 async def test_a_call_back_after_silence() -> None:
     """The time-out came first, and others have taken its place: its task has its slot again as long as it runs."""
     vendor = Hooked(submits=[MaybeSent("time-out")], polls=[PENDING])
