@@ -8,6 +8,8 @@ status does, half a minute in which the vendor knows no such task, or the hour a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from math import inf
 
 from gateway.domain.errors import Paid, TaskLost
@@ -20,6 +22,7 @@ from gateway.upstream.session import Answered
 
 # The vendor forgets finished tasks after about an hour, so asking longer is in vain.
 FORGOTTEN_S = 3600.0
+# While nobody waits for it; else as after an answer that says nothing.
 PARKED_EVERY_S = 60.0
 # "Task not found" is common in the first seconds on another region's host; half a minute of nothing else is an end.
 MISSING_S = 30.0
@@ -36,6 +39,7 @@ class Polling:
 
     Args:
         silent: told when the vendor has said nothing of use for too long, and when it does again.
+        pause: sleeps for the first of two times, in seconds, or for the second when somebody waits for the task.
         parked: called once, when the task is older than the maximum age and is asked after sparsely from then on.
         age_s: how old the task is already, when another process has begun it.
         hint: told when the vendor calls back, which is when to ask, whatever the pace says.
@@ -50,6 +54,7 @@ class Polling:
         age_s: float = 0.0,
         hint: Hint | None = None,
         silent: Callable[[bool], None] = lambda _silent: None,
+        pause: Callable[[float, float], Awaitable[None]] | None = None,
     ) -> None:
         self._tools, self._platform, self._ticket, self._park = tools, platform, ticket, parked
         self._pace = tools.paces(platform, ticket.model)
@@ -58,6 +63,7 @@ class Polling:
         self._resumed, self._hint = age_s > 0.0 or (hint is not None and hint.calls > 0), hint
         self._working_s = self._called_s = 0.0
         self._bad, self._silent = 0, silent
+        self._clock = tools.clock if pause is None else replace(tools.clock, sleep=partial(self._sleep, pause))
         self._silent_at = inf  # the age at which silence is to be told
         self._rest_s = 0.0
         self._missing: float | None = None
@@ -117,14 +123,17 @@ class Polling:
     async def _called_within(self, seconds: float) -> bool:
         """True as soon as the vendor calls, False when it has not for so long."""
         if self._hint is None:
-            await self._tools.clock.sleep(seconds)
+            await self._clock.sleep(seconds)
             return False
         try:
-            await self._tools.clock.within(seconds, self._hint.wait())
+            await self._clock.within(seconds, self._hint.wait())
         except TimeoutError:
             return False
         self._called_s = self._age()
         return True
+
+    async def _sleep(self, pause: Callable[[float, float], Awaitable[None]], seconds: float) -> None:
+        await pause(seconds, min(seconds, DOUBT_LONGEST_S) if self._parked else seconds)
 
     async def _ask(self) -> Outcome:
         clock, outcome = self._tools.clock, None

@@ -7,6 +7,7 @@ Only a terminal status ends a task: bad polls, time-outs and departed clients do
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -98,7 +99,8 @@ class Submission:
             self._job.accepted(self._index)
             hooked, name = self._platform.webhook_base is not None, self._platform.name
             hint = tools.hints.listen(name, record.id, self._index) if hooked else None
-            polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint, self._silent)
+            pause = partial(self._job.pause, tools.clock)
+            polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint, self._silent, pause)
             outcome = await self._step("poll", polling.until_over())
             if hooked:
                 # Nobody promises a call about what was refused, and a process before may have had this one.

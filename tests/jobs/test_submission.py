@@ -42,6 +42,18 @@ FAILED = Failed(PlatformError("broken", paid=Paid.MAYBE))
 REFUSED = Refused(Stage.OUTPUT, ("Violence",))
 
 
+class Hooked(Vendor):
+    """Calls back when it is told to."""
+
+    webhook_base = "https://gateway.example"
+
+    def hooked(self, call: Call, url: str, secret: str) -> Call:
+        return Call(call.name, call.method, f"{call.url}?{url}")
+
+    def ticket(self, task: str, model: str) -> Ticket:
+        return TICKET
+
+
 async def run(works: Works, content: str = "same", *, within_s: float = 300.0) -> Made | GatewayError:
     """The result of a job's only submission."""
     handle = await works.supervisor.start(works.order(content, within_s=within_s))
@@ -200,6 +212,27 @@ async def test_a_vendor_that_works_before_it_answers() -> None:
     assert works.tools.breakers.of("toy", MODEL).standing.faults == 0
 
 
+@pytest.mark.parametrize("hooked", [False, True])
+async def test_a_parked_task_that_somebody_waits_for(hooked: bool) -> None:
+    """Past its age it is asked after sparsely, and soon again when somebody comes for it."""
+    vendor = (Hooked if hooked else Vendor)(polls=[PENDING])
+    works = Works(vendor, max_age_s=60.0)
+    handle = await works.supervisor.start(works.order())
+    await until(lambda: works.clock.now() > 120)
+    asked = vendor.asked["poll"]
+    await until(lambda: works.clock.now() > 180)
+    assert 10 <= vendor.asked["poll"] - asked <= 14
+    await handle.abandon()
+    await until(lambda: works.clock.now() > 300)
+    asked, left = vendor.asked["poll"], works.clock.now()
+    await until(lambda: vendor.asked["poll"] == asked + 3, within_s=200)
+    assert works.clock.now() - left > 110
+    vendor.says["poll"], came = [READY], works.clock.now()
+    handle = await works.supervisor.start(works.order())
+    await handle.job.until_finished()
+    assert isinstance(handle.job.results[0], Made) and works.clock.now() - came < 6
+
+
 @pytest.mark.parametrize(("beside", "refused"), [("hangs", True), ("is answered", False), ("is worked", False)])
 async def test_a_line_behind_silence(beside: str, refused: bool) -> None:
     """
@@ -224,18 +257,6 @@ async def test_a_line_behind_silence(beside: str, refused: bool) -> None:
         await handle.job.until_finished()
     assert sum(isinstance(handle.job.results[0], Made) for handle in handles) == (2 if refused else 5)
     assert works.vendor.asked["submit"] == (2 if refused else 5)
-
-
-class Hooked(Vendor):
-    """Calls back when it is told to."""
-
-    webhook_base = "https://gateway.example"
-
-    def hooked(self, call: Call, url: str, secret: str) -> Call:
-        return Call(call.name, call.method, f"{call.url}?{url}")
-
-    def ticket(self, task: str, model: str) -> Ticket:
-        return TICKET
 
 
 @pytest.mark.parametrize("lost", [MaybeSent("reset"), Failed(AnswerLost("502", paid=Paid.MAYBE))])
