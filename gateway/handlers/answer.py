@@ -53,16 +53,20 @@ class Answerer:
         """Raises: InvalidField when no link could be made that leads here."""
         self._base(request)
 
-    async def whole(self, request: web.Request, handle: JobHandle, deadline: float, asked: str) -> web.StreamResponse:
+    async def whole(
+        self, request: web.Request, handle: JobHandle, span: tuple[float, float], asked: str
+    ) -> web.StreamResponse:
         """
         Wait, and answer with every finished picture; `asked` is the prompt, and what the vendor made of it is told
-        where it is another. Raises: GatewayError when there is none.
+        where it is another. `span` is since when there is waiting, and until when. Raises: GatewayError when there is
+        none.
         """
-        job, told, came = handle.job, request[STORY], self.clock.now()
+        (came, deadline), job, told = span, handle.job, request[STORY]
         self._note(told, handle)
         try:
             with suppress(TimeoutError):
-                await self.clock.within(deadline - came, self._until_answerable(request, handle, came))
+                left = deadline - self.clock.now()
+                await self.clock.within(left, self._until_answerable(request, handle, came))
         finally:
             told.steps |= job.steps(self.clock.now())
         if not job.finished and not any(isinstance(result, Made) for result in job.results):
@@ -83,12 +87,13 @@ class Answerer:
         handle.delivered()
         return response
 
-    async def stream(self, request: web.Request, handle: JobHandle, deadline: float) -> web.StreamResponse:
-        """Begin with the first acceptance; then one event a picture, and a last one for a failure."""
-        job, told, came = handle.job, request[STORY], self.clock.now()
+    async def stream(self, request: web.Request, handle: JobHandle, span: tuple[float, float]) -> web.StreamResponse:
+        """Begin with the first acceptance; then one event a picture, and a last one for a failure. `span` as above."""
+        (came, deadline), job, told = span, handle.job, request[STORY]
         self._note(told, handle)
         with suppress(TimeoutError):
-            await self.clock.within(min(BEGIN_WITHIN_S, deadline - came), job.until_accepted())
+            begin_by = min(came + BEGIN_WITHIN_S, deadline)
+            await self.clock.within(begin_by - self.clock.now(), job.until_accepted())
         told.steps |= job.steps(self.clock.now())
         if job.finished and not any(isinstance(result, Made) for result in job.results):
             raise worst([result for result in job.results if isinstance(result, GatewayError)])
@@ -139,10 +144,10 @@ class Answerer:
                         timer.reschedule(asyncio.get_running_loop().time() + respond.STALL_S)
                         await response.write(events.KEEP_ALIVE)
                         continue
-                    errors = [] if sent else [_overdue(handle)]
+                    errors.append(_overdue(handle))
                     break
                 if not following.done() and not handle.job.finished:
-                    errors = [] if sent else [_overdue(handle)]
+                    errors.append(_overdue(handle))
                     break
                 if (found := await following) is None:
                     break
@@ -164,7 +169,7 @@ class Answerer:
         record = handle.job.record
         if sent and sent < record.n:
             # The head, which would have said so, has gone long ago.
-            why = ", ".join(sorted({error.code for error in errors})) or AnswerOverdue.code
+            why = ", ".join(sorted({error.code for error in errors}))
             await response.write(f": {sent} of {record.n} pictures; {why}\n\n".encode())
             told.facts["pictures"] = f"{sent} of {record.n}"
         elif not sent:

@@ -137,14 +137,15 @@ class Images:
             patience_s = min(request[SNAPSHOT].patience_s, PATIENCE_SHARE * BEGIN_WITHIN_S if edit.stream else inf)
             order = replace(order, submit_by=self.clock.now() + patience_s)
         handle = await self.supervisor.start(order)
+        waiting = self.clock.now(), order.deadline
         try:
             if not last:
                 await self._until_certain(handle, order.deadline, stream=edit.stream)
             if last or handle.job.taken:
                 taken.release()
             if edit.stream:
-                return await self.answerer.stream(request, handle, order.deadline)
-            return await self.answerer.whole(request, handle, order.deadline, edit.prompt)
+                return await self.answerer.stream(request, handle, waiting)
+            return await self.answerer.whole(request, handle, waiting, edit.prompt)
         finally:
             # After a complete delivery this does nothing.
             handle.abandon()

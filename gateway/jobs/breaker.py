@@ -71,16 +71,24 @@ class Attempt:
     """What others are told for the time for which it keeps them away."""
     learn: Callable[[], None] = lambda: None
     """The breaker's: the verdict counts from now on."""
+    others: Callable[[], bool] = lambda: False
+    """The breaker's: whether another attempt was answered since this one began."""
     silent: bool = False
+    answered: bool = False
 
-    def unanswered(self) -> None:
-        """No answer has come for longer than a platform that is well ever takes: a fault, before its end is known."""
+    def unanswered(self) -> bool:
+        """
+        No answer has come for longer than a platform that is well ever takes: a fault, before its end is known.
+        Returns True when no other attempt was answered meanwhile.
+        """
         self.verdict, self.why = Verdict.FAULT, "no answer"
         self.learn()
         self.verdict, self.silent = Verdict.NOTHING, True
+        return not self.others()
 
     def heard(self, sent: Sent, outcome: Outcome | None) -> None:
         """`outcome` is what an answer means, None when none came."""
+        self.answered = isinstance(sent, Answered)
         if not isinstance(sent, Answered) or outcome is None:
             error = PlatformUnreachable if isinstance(sent, NotSent) else AnswerLost
             self.verdict, self.why = Verdict.FAULT, error.code
@@ -167,7 +175,7 @@ class Breaker:
         self._probe: Attempt | None = None
         self._prober, self._probing_until = "", 0.0
         self._decided = asyncio.Event()
-        self._round = 0
+        self._round = self._answers = 0
 
     @property
     def standing(self) -> Standing:
@@ -202,22 +210,26 @@ class Breaker:
         Around one submission of `owner`; a verdict is to be left in it. Raises: as `check`, and sends nothing then.
         """
         self.check()
-        attempt, begun, decided = Attempt(), self._round, self._decided
+        attempt, begun, decided, answers = Attempt(), self._round, self._decided, self._answers
         if self._until is not None:
             self._probe, self._prober, self._decided = attempt, owner, asyncio.Event()
             self._probing_until, decided = self._now() + PROBE_S, self._decided
 
         def learn() -> None:
+            # A fault of a probe that another one has followed is old news; the pause after it would outlast its cause.
+            followed = self._until is not None and self._probe is not None and self._probe is not attempt
             if self._probe is attempt:
                 self._probe = None
-            if begun == self._round:  # what set out before the last change says nothing about the time after it
+            # What set out before the last change says nothing about the time after it.
+            if begun == self._round and not (followed and attempt.verdict is Verdict.FAULT):
                 self._learn(attempt)
             decided.set()
 
-        attempt.learn = learn
+        attempt.learn, attempt.others = learn, lambda: self._answers > answers
         try:
             yield attempt
         finally:
+            self._answers += attempt.answered
             learn()
 
     def ease(self) -> None:

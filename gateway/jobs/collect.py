@@ -11,6 +11,7 @@ from gateway.domain.blob import Blob, Link
 from gateway.domain.errors import GatewayError, Paid, ResultLost
 from gateway.domain.outcome import Finished, Ticket
 from gateway.domain.size import Pixels
+from gateway.jobs.job import Job
 from gateway.jobs.tools import Tools
 from gateway.platforms.contract import Platform
 from gateway.upstream.download import FetchFailed
@@ -19,17 +20,25 @@ from gateway.upstream.session import Answered
 # The vendor keeps a finished picture for about an hour, and asking after its task again renews the link meanwhile.
 COLLECT_S = 3600.0
 AGAIN_S, AGAIN_LONGEST_S = 0.25, 30.0
-# A whole answer that is not the picture will hardly become one, nor an address that is never visited another; the
-# vendor is asked again meanwhile, all within two seconds.
+# No longer while somebody waits for it, also for who comes meanwhile.
+WANTED_LONGEST_S = 5.0
+# A whole picture that is none will hardly become one, nor an address that is never visited another; the vendor is asked
+# again meanwhile, all within two seconds. A page in its place is the host's trouble, whatever status it shows.
 HOPELESS_TRIES = 3
 
 
 async def collect(
-    tools: Tools, platform: Platform, ticket: Ticket | None, finished: Finished, size: Pixels | None = None
+    tools: Tools,
+    platform: Platform,
+    ticket: Ticket | None,
+    finished: Finished,
+    size: Pixels | None = None,
+    *,
+    job: Job | None = None,
 ) -> str:
     """
     The stored picture's reference in `Results`. `ticket` is None when the vendor answered at once, `size` when the
-    picture stays as it is made.
+    picture stays as it is made, `job` when nobody waits for it.
 
     Raises: ResultLost.
     """
@@ -45,7 +54,8 @@ async def collect(
                 raise
         except (FetchFailed, GatewayError) as error:
             tries += 1
-            hopeless += isinstance(error, FetchFailed) and (error.forbidden or error.status == 200)
+            if isinstance(error, FetchFailed):
+                hopeless += error.forbidden or (error.status == 200 and not error.page)
             if hopeless == HOPELESS_TRIES or tools.clock.now() - started > COLLECT_S:
                 tools.metrics.results_lost(platform.name).inc()
                 raise ResultLost(
@@ -53,7 +63,11 @@ async def collect(
                     paid=Paid.YES,
                     detail=str(error),
                 ) from None
-        await tools.clock.sleep(tools.jitter(min(AGAIN_LONGEST_S, AGAIN_S * 2 ** min(tries, 8))))
+        pause_s = tools.jitter(min(AGAIN_LONGEST_S, AGAIN_S * 2 ** min(tries, 8)))
+        if job is None:
+            await tools.clock.sleep(pause_s)
+        else:
+            await job.pause(tools.clock, pause_s, min(pause_s, WANTED_LONGEST_S))
         if ticket is not None:
             finished = await _fresh(tools, platform, ticket) or finished
 

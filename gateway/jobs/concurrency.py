@@ -74,6 +74,11 @@ class ConcurrencyLimit:
         """How many are under way, those included whose answer was lost and those past their age."""
         return len(self._under_way)
 
+    @property
+    def working(self) -> int:
+        """How many of them the vendor has taken, and may end at any moment."""
+        return self._steps[Step.ACCEPTED]
+
     def configure(self, ceiling: int) -> None:
         """Another ceiling from now on. What refusals have taught is kept; a level that never met one follows it."""
         if self._refused_at is None:

@@ -34,7 +34,7 @@ class JobHandle:
         self._owner, self.job, self.joined, self.windows = owner, job, joined, windows
         self._held = True
         self.replayed = joined is not None and job.finished
-        job.waiters += 1
+        job.join()
 
     def delivered(self) -> Awaitable[None]:
         """The answer has been written completely. What follows is the supervisor's: the handler may end at once."""

@@ -41,6 +41,7 @@ class Job:
         self._silent: dict[int, tuple[float, float]] = {}
         self._accepted = asyncio.Event()
         self._changed = asyncio.Event()
+        self._wanted = asyncio.Event()
 
     @classmethod
     def of(cls, found: Found) -> Job:
@@ -216,6 +217,23 @@ class Job:
                 return
             with suppress(TimeoutError):
                 await (changed.wait() if overdue == inf else clock.within(overdue - clock.now(), changed.wait()))
+
+    def join(self) -> None:
+        """One more waits."""
+        self.waiters += 1
+        self._wanted.set()
+
+    async def pause(self, clock: Clock, seconds: float, wanted_s: float) -> None:
+        """Sleep; `wanted_s` only if somebody waits or begins to meanwhile."""
+        began = clock.now()
+        if not self.waiters:
+            self._wanted.clear()
+            try:
+                await clock.within(seconds, self._wanted.wait())
+            except TimeoutError:
+                return
+        if (left := began + wanted_s - clock.now()) > 0:
+            await clock.sleep(left)
 
     async def until_finished(self) -> None:
         async for _ in self.ends():

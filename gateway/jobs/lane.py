@@ -17,14 +17,15 @@ ALL = ""
 @dataclass(frozen=True, slots=True)
 class Places:
     """
-    For operators. How many submissions of the account run, have lost their answers, and are past their age; how many
-    wait and since when, in seconds; how many at a time the vendor is expected to accept, and for how long it has
-    refused all.
+    For operators. How many submissions of the account run, have lost their answers, and are past their age; of how many
+    tasks the vendor has said nothing of use for long; how many wait and since when, in seconds; how many at a time the
+    vendor is expected to accept, and for how long it has refused all.
     """
 
     running: int
     unknown: int
     over_age: int
+    silent: int
     waiting: int
     oldest_s: float
     allowed: int
@@ -39,6 +40,8 @@ class Places:
             text += f", {self.unknown} submissions without an answer"
         if self.over_age:
             text += f", {self.over_age} tasks past their age"
+        if self.silent:
+            text += f", {self.silent} tasks of which polls say nothing"
         if self.waiting:
             text += f", {self.waiting} waiting for up to {self.oldest_s:.0f} s"
         if self.still_s:
@@ -61,6 +64,7 @@ class Lane:
     unknown: dict[str, str] = field(default_factory=dict)
     lost: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     over_age: dict[str, str] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
     keeping: Counter[str] = field(default_factory=Counter)
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
     ages: list[tuple[float, str]] = field(default_factory=list)
@@ -81,6 +85,7 @@ class Lane:
             len(self.running) + len(self.over_age) - over_age,
             len(self.unknown),
             over_age,
+            len(self.silent),
             len(self.line),
             now - min((self.since.get(name, now) for name in tuple(self.waiting)), default=now),
             self.limits[ALL].expected(now),

@@ -8,7 +8,9 @@ status does, half a minute in which the vendor knows no such task, or the hour a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from math import inf
 
 from gateway.domain.errors import Paid, TaskLost
 from gateway.domain.outcome import Outcome, Ticket, Unsure, Working
@@ -20,13 +22,15 @@ from gateway.upstream.session import Answered
 
 # The vendor forgets finished tasks after about an hour, so asking longer is in vain.
 FORGOTTEN_S = 3600.0
+# While nobody waits for it; else as after an answer that says nothing.
 PARKED_EVERY_S = 60.0
 # "Task not found" is common in the first seconds on another region's host; half a minute of nothing else is an end.
 MISSING_S = 30.0
 # The vendor calls when a task is over: that was at most so long before.
 CALLED_S = 0.5
-# After an answer that says nothing: doubling up to the longest; what the vendor itself asks for counts up to a bound.
-DOUBT_S, DOUBT_LONGEST_S, REST_LONGEST_S = 0.5, 5.0, 30.0
+# After an answer that says nothing: doubling up to the longest; what the vendor itself asks for counts up to a bound,
+# as every picture is late by as much when the trouble is over.
+DOUBT_S, DOUBT_LONGEST_S, REST_LONGEST_S = 0.5, 5.0, 10.0
 
 
 class Polling:
@@ -35,6 +39,7 @@ class Polling:
 
     Args:
         silent: told when the vendor has said nothing of use for too long, and when it does again.
+        pause: sleeps for the first of two times, in seconds, or for the second when somebody waits for the task.
         parked: called once, when the task is older than the maximum age and is asked after sparsely from then on.
         age_s: how old the task is already, when another process has begun it.
         hint: told when the vendor calls back, which is when to ask, whatever the pace says.
@@ -49,6 +54,7 @@ class Polling:
         age_s: float = 0.0,
         hint: Hint | None = None,
         silent: Callable[[bool], None] = lambda _silent: None,
+        pause: Callable[[float, float], Awaitable[None]] | None = None,
     ) -> None:
         self._tools, self._platform, self._ticket, self._park = tools, platform, ticket, parked
         self._pace = tools.paces(platform, ticket.model)
@@ -56,7 +62,9 @@ class Polling:
         # Where a call-back came before the answer to the submission, nobody knows how old the task is.
         self._resumed, self._hint = age_s > 0.0 or (hint is not None and hint.calls > 0), hint
         self._working_s = self._called_s = 0.0
-        self._bad, self._bad_since, self._silent = 0, 0.0, silent
+        self._bad, self._silent = 0, silent
+        self._clock = tools.clock if pause is None else replace(tools.clock, sleep=partial(self._sleep, pause))
+        self._silent_at = inf  # the age at which silence is to be told
         self._rest_s = 0.0
         self._missing: float | None = None
         self._parked = False
@@ -79,13 +87,13 @@ class Polling:
                 self._parked = True
                 await self._park()
             await self._rest(self._wait_s(watch, age, polls))
-            calls = self._hint.calls if self._hint is not None else 0
+            calls, asked = self._hint.calls if self._hint is not None else 0, self._age()
             outcome = await self._ask()
             polls += 1
             if isinstance(outcome, Working):
                 self._works(outcome, calls)
             elif isinstance(outcome, Unsure):
-                self._doubt(outcome)
+                self._doubt(outcome, asked)
             else:
                 self._learn(watch)
                 return outcome
@@ -103,12 +111,29 @@ class Polling:
         return watch.next_wait(age, polls) + thin_s
 
     async def _rest(self, seconds: float) -> None:
+        silent_in_s = max(0.0, self._silent_at - self._age())
+        if silent_in_s <= seconds:
+            if await self._called_within(silent_in_s):
+                return
+            self._silent_at = inf
+            self._silent(True)
+            seconds -= silent_in_s
+        await self._called_within(seconds)
+
+    async def _called_within(self, seconds: float) -> bool:
+        """True as soon as the vendor calls, False when it has not for so long."""
         if self._hint is None:
-            await self._tools.clock.sleep(seconds)
-        else:
-            with suppress(TimeoutError):
-                await self._tools.clock.within(seconds, self._hint.wait())
-                self._called_s = self._age()
+            await self._clock.sleep(seconds)
+            return False
+        try:
+            await self._clock.within(seconds, self._hint.wait())
+        except TimeoutError:
+            return False
+        self._called_s = self._age()
+        return True
+
+    async def _sleep(self, pause: Callable[[float, float], Awaitable[None]], seconds: float) -> None:
+        await pause(seconds, min(seconds, DOUBT_LONGEST_S) if self._parked else seconds)
 
     async def _ask(self) -> Outcome:
         clock, outcome = self._tools.clock, None
@@ -125,19 +150,19 @@ class Polling:
     def _works(self, outcome: Working, calls: int) -> None:
         """`calls`: how many call-backs there were when it was asked."""
         self._bad, self._missing, self._working_s = 0, None, self._age()
+        self._silent_at = inf
         self._silent(False)
         if self._hint is not None:
             self._hint.spent = calls
         if not outcome.known:
             self._tools.metrics.vendor_fields_unknown(self._platform.name).inc()
 
-    def _doubt(self, outcome: Unsure) -> None:
+    def _doubt(self, outcome: Unsure, asked_s: float) -> None:
+        """`asked_s`: the age at which it was asked."""
         age = self._age()
         if not self._bad:
-            self._bad_since = age
+            self._silent_at = asked_s + self._tools.unanswered_within_s
         self._bad += 1
-        if age - self._bad_since >= self._tools.unanswered_within_s:
-            self._silent(True)
         self._rest_s = min(outcome.retry_after_s or 0.0, REST_LONGEST_S)
         if not outcome.missing:
             self._missing = None

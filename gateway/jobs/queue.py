@@ -157,6 +157,10 @@ class Queue:
                 if model in (None, waiter.model):
                     _tell(waiter, why())
 
+    def moves(self, account: str, model: str) -> bool:
+        """True when tasks are worked that make room for the model when they end."""
+        return next(self._lanes[account].shares(model)).working > 0
+
     def before(self, account: str, submission: str) -> int | None:
         """How many submissions that wait came earlier; None when this one does not wait."""
         lane = self._lanes.get(account)
@@ -220,6 +224,11 @@ class Queue:
             lane.freed.append(submission)
         lane.lost[submission] = self._later(for_s, lambda: self.release(account, submission))
         self._stir(lane)
+
+    def silent(self, account: str, submission: str, *, silent: bool) -> None:
+        """Whether the vendor has said nothing of use about its task for long."""
+        among = self._lanes[account].silent
+        (among.add if silent else among.discard)(submission)
 
     def release(self, account: str, submission: str) -> None:
         """The submission's task has ended."""
@@ -342,6 +351,8 @@ class Queue:
         now = self._clock.now()
         times = [limit.opens_at(now) for limit in lane.limits.values()]
         times += [at for at, _ in lane.ages[:1]]
+        if max(limit.still_s(now) for limit in lane.limits.values()) >= STANDSTILL_S:
+            times += [lane.since[submission] + STANDSTILL_S for submission in lane.waiting]
         if (at := min((at for at in times if at > now), default=None)) is None:
             return
         if lane.alarm is not None:

@@ -43,6 +43,10 @@ class Slot:
         """The vendor took the submission; practically all such tasks have ended `late_in_s` seconds from now."""
         self._tools.queue.accepted(self._account, self._id, late_in_s)
 
+    def silent(self, silent: bool) -> None:
+        """Whether the vendor has said nothing of use about the task for long."""
+        self._tools.queue.silent(self._account, self._id, silent=silent)
+
     def lost(self, for_s: float) -> None:
         """Nobody knows whether the task runs; it is over after `for_s` seconds if it does. Not awaited."""
         if self._give_up():

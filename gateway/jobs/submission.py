@@ -7,6 +7,7 @@ Only a terminal status ends a task: bad polls, time-outs and departed clients do
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -99,7 +100,8 @@ class Submission:
             await self._slot.found(late_s)
             hooked, name = self._platform.webhook_base is not None, self._platform.name
             hint = tools.hints.listen(name, record.id, self._index) if hooked else None
-            polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint, self._silent)
+            pause = partial(self._job.pause, tools.clock)
+            polling = Polling(tools, self._platform, ticket, self._parked, begin.age_s, hint, self._silent, pause)
             outcome = await self._step("poll", polling.until_over())
             if hooked:
                 # Nobody promises a call about what was refused, and a process before may have had this one.
@@ -111,9 +113,12 @@ class Submission:
             self._cost = finished.cost
         self._job.accepted(self._index)
         self._slot.release()
+        self._slot.silent(False)
         self._job.collects(self._index, tools.clock.now())
         await tools.ledger.ready(record.id, self._index, self._owner)
-        ref = await self._step("collect", collect(tools, self._platform, ticket, finished, record.reply.size))
+        ref = await self._step(
+            "collect", collect(tools, self._platform, ticket, finished, record.reply.size, job=self._job)
+        )
         begin.pictures[:] = [each for each in begin.pictures if not any(each is one for one in finished.results[:1])]
         made = Made(ref, finished.seed, self._cost, finished.prompt)
         try:
@@ -129,6 +134,7 @@ class Submission:
         another process goes on with is settled there.
         """
         self._slot.release()
+        self._slot.silent(False)
         self._tools.hints.leave(self._job.record.id, self._index)
         while self._begin.pictures:
             self._begin.pictures.pop().release()
@@ -160,6 +166,7 @@ class Submission:
         return self._tools.paces(self._platform, self._job.record.model).late_s()
 
     def _silent(self, silent: bool) -> None:
+        self._slot.silent(silent)
         if silent:
             self._job.silent(self._index, self._tools.clock.now(), self._tools.unanswered_within_s)
         else:

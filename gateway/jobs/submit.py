@@ -19,6 +19,7 @@ from gateway.domain.errors import (
     PlatformAuthFailed,
     PlatformBusy,
     PlatformOutOfCredits,
+    PlatformUnavailable,
     PlatformUnreachable,
     QueueFull,
 )
@@ -108,10 +109,12 @@ class Submit:
         The task that a call-back names, and that the vendor knows. The answer to the submission is lost, but the vendor
         calls when the task is over.
         """
-        clock = self._tools.clock
+        clock, tools = self._tools.clock, self._tools
+        # Others take its place meanwhile, as that of any other whose answer is lost.
+        self._slot.lost(self._late_s() - self.waited_s)
         until = clock.now() + LOST_S
-        with self._after(self._tools.unanswered_within_s, self._silent):
-            while hint.task is None or not await known(self._tools, self._platform, hint.task, self._plan.target.model):
+        with self._after(tools.unanswered_within_s - self.waited_s, self._silent):
+            while hint.task is None or not await known(tools, self._platform, hint.task, self._plan.target.model):
                 try:
                     await clock.within(until - clock.now(), hint.wait())
                 except TimeoutError:
@@ -175,10 +178,15 @@ class Submit:
         The answer is overdue: everybody is told, and others may take its place. The submission itself goes on, for its
         answer is the only way to what may have been paid for.
         """
-        late_s = self._tools.paces(self._platform, self._job.record.model).late_s()
-        attempt.unanswered()
-        self._slot.lost(late_s - self._tools.unanswered_within_s)
+        queue, account, model = self._tools.queue, self._platform.account, self._job.record.model
+        if attempt.unanswered() and not queue.moves(account, model):
+            # Whoever waits in line would hear the same much later: it moves at the pace of the silence.
+            queue.refuse(account, _silence, model=model)
+        self._slot.lost(self._late_s() - self._tools.unanswered_within_s)
         self._silent()
+
+    def _late_s(self) -> float:
+        return self._tools.paces(self._platform, self._job.record.model).late_s()
 
     def _silent(self) -> None:
         self._job.silent(self._index, self._tools.clock.now(), self._tools.unanswered_within_s)
@@ -188,7 +196,7 @@ class Submit:
         """Around what is awaited: `then` is called if that takes longer."""
 
         async def alarm() -> None:
-            await self._tools.clock.sleep(seconds)
+            await self._tools.clock.sleep(max(0.0, seconds))
             then()
 
         task = asyncio.create_task(alarm())
@@ -242,6 +250,13 @@ async def known(tools: Tools, platform: Platform, task: str, model: str) -> bool
     ticket = platform.ticket(task, model)
     sent = await tools.ask(platform, ticket)
     return isinstance(sent, Answered) and not isinstance(platform.read_poll(ticket, sent.answer), Unsure)
+
+
+def _silence() -> PlatformUnavailable:
+    return PlatformUnavailable(
+        "The platform does not answer just now; nothing was sent and nothing was charged. Try again later.",
+        retry_after_s=5,
+    )
 
 
 def answer_lost(why: str) -> AnswerLost:

@@ -231,6 +231,43 @@ async def test_whoever_hangs_hears_it_soon(
     assert bfl.counts.accepted == bfl.counts.submits_seen == 3
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_silence_before_another_platform(
+    start_gateway: StartGateway, client: aiohttp.ClientSession, stream: bool
+) -> None:
+    """
+    The one that is tried first may have the job, so the other is not tried; whoever waits hears it after the same time.
+    """
+    settings = EmulatorSettings(speed=FASTER)
+    async with Emulator(settings) as first, Emulator(settings) as second:
+        platforms = {
+            name: {"kind": "bfl", "api_key": KEY, "base_url": emulator.api_url}
+            for name, emulator in (("one", first), ("two", second))
+        }
+        jobs = {"answer_within": 6000, "unanswered_within": 600, "patience": 3000}
+        gateway = await start_gateway(platforms=platforms, routes={"edits": ["one", "two"]}, jobs=jobs)
+        customer, now = Customer(gateway, client), gateway._clock.now
+        first.script("submit_accepted_stall")
+        came = now()
+        asked: dict[str, Any] = {"stream": "true"} if stream else {}
+        reply = await customer.edit("make it blue", **asked)
+        assert b'"platform_silent"' in reply.raw
+        assert now() - came < 2 * 600
+        assert (first.counts.accepted, second.counts.accepted) == (1, 0)
+
+
+async def test_one_picture_of_a_stream_is_missing(
+    bfl: Emulator, start_gateway: StartGateway, client: aiohttp.ClientSession
+) -> None:
+    """The others are there; the last line says why it is not, and the same request gets all."""
+    customer = Customer(await start_gateway(bfl, jobs=SOON), client)
+    bfl.script("submit_accepted_late", value="35")
+    reply = await customer.edit("make it blue", n=2, stream="true")
+    assert reply.raw.count(b'"b64_json"') == 1 and b": 1 of 2 pictures; platform_silent\n" in reply.raw
+    assert (await customer.edit("make it blue", n=2, stream="true")).raw.count(b'"b64_json"') == 2
+    assert bfl.counts.accepted == bfl.counts.submits_seen == 2
+
+
 @pytest.mark.parametrize("again", [{}, RESEND], ids=["person", "resend"])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_that_comes_late(
@@ -262,9 +299,11 @@ async def test_polls_that_say_nothing(
     reply = await customer.edit("make it blue")
     assert reply.refusal == SILENT
     assert now() - came < SILENCE_S + 40
+    assert "1 tasks of which polls say nothing" in customer.gateway._standing()["bfl"]
     bfl.calm()
     assert len((await customer.edit("make it blue", headers=RESEND)).pictures) == 1
     assert bfl.counts.accepted == 1
+    assert "say nothing" not in customer.gateway._standing()["bfl"]
 
 
 async def test_refused_has_lost_nothing(

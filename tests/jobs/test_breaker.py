@@ -301,6 +301,44 @@ def test_silence_opens() -> None:
     assert stand.state is OPEN
 
 
+@pytest.mark.parametrize(
+    "other", [Finished(()), Failed(PlatformBusy("429")), Failed(AnswerLost("502", paid=Paid.MAYBE))]
+)
+def test_silence_of_one_and_of_all(other: Outcome) -> None:
+    """Whether anybody was answered since is told: any answer says that the platform speaks."""
+    stand = Stand()
+    stand.settings = BreakerSettings(failures=100)
+    with stand.breaker.attempt() as before:
+        before.heard(ANSWERED, other)
+    with stand.breaker.attempt() as hanging:
+        assert hanging.unanswered()
+        with stand.breaker.attempt() as beside:
+            beside.heard(MaybeSent("reset"), None)
+        assert hanging.unanswered()
+        with stand.breaker.attempt() as beside:
+            beside.heard(ANSWERED, other)
+        assert not hanging.unanswered()
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_the_fault_of_a_probe_that_another_followed(followed: bool) -> None:
+    """It is old news when it comes, and a pause after it would outlast what it tells of: the present probe decides."""
+    stand = Stand()
+    stand.open()
+    stand.time += 10.0
+    with ExitStack() as together:
+        hanging = together.enter_context(stand.breaker.attempt())
+        stand.time += 10.0
+        if followed:
+            present = together.enter_context(stand.breaker.attempt())
+        stand.time += 10.0
+        hanging.unanswered()
+        assert stand.state is (HALF_OPEN if followed else OPEN)
+        if followed:
+            present.heard(ANSWERED, Finished(()))
+    assert stand.state is (CLOSED if followed else OPEN)
+
+
 class Weather(RuleBasedStateMachine):
     """Attempts begin and end in any order while time goes on."""
 

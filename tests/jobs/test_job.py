@@ -24,7 +24,7 @@ from gateway.jobs.clock import Clock
 from gateway.jobs.job import Job, worst
 from gateway.stores.contract import Found, JobRecord, Made, ReplySpec, Row, State
 from tests.fakes.blob import MemoryBlob
-from tests.fakes.clock import Calendar
+from tests.fakes.clock import Agenda, Calendar
 
 LOST = AnswerLost("lost", paid=Paid.MAYBE)
 BLOCKED = Moderated("no", stage="input", categories=("Violence",))
@@ -317,6 +317,29 @@ async def test_a_waiter_is_answered_while_the_vendor_keeps_silent() -> None:
     await steps.end(0, LOST)
     await steps.end(1, LOST)
     await last
+
+
+@pytest.mark.parametrize(
+    ("waiters", "comes_at", "took"),
+    [(0, None, 30.0), (1, None, 5.0), (0, 2.0, 5.0), (0, 12.0, 12.0), (0, 40.0, 30.0)],
+    ids=["nobody", "somebody", "soon", "later", "too late"],
+)
+async def test_a_pause_is_short_for_whoever_waits(waiters: int, comes_at: float | None, took: float) -> None:
+    """Also for who comes meanwhile, at once if the last try was long ago; coming and going makes no more tries."""
+    agenda, steps = Agenda(), Steps(1)
+    for _ in range(waiters):
+        steps.job.join()
+
+    async def come() -> None:
+        if comes_at is not None:
+            await agenda.clock.sleep(comes_at)
+            steps.job.join()
+
+    coming = asyncio.create_task(come())
+    await agenda.run(steps.job.pause(agenda.clock, 30.0, 5.0))
+    assert agenda.time == took
+    coming.cancel()
+    await steps.end(0, LOST)
 
 
 async def test_a_picture_that_comes_in_time_is_not_overdue() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +11,7 @@ from gateway.domain.errors import TaskLost
 from gateway.domain.outcome import Outcome, Unsure, Working
 from gateway.jobs.poll import DOUBT_LONGEST_S, FORGOTTEN_S, MISSING_S, PARKED_EVERY_S, REST_LONGEST_S, Polling
 from gateway.upstream.session import MaybeSent, NotSent
-from tests.fakes.clock import Calendar
+from tests.fakes.clock import Agenda, Calendar
 from tests.fakes.vendor import PENDING, READY, SILENCE_S, TICKET, Said, Vendor, Works
 
 DOUBT = Unsure("502")
@@ -50,6 +51,47 @@ async def test_long_doubt_is_told() -> None:
     assert SILENCE_S <= long - first <= SILENCE_S + 2 * DOUBT_LONGEST_S
 
 
+@pytest.mark.parametrize("takes_s", [0.1, 5.0, 10.0])
+async def test_silence_is_told_in_time(takes_s: float) -> None:
+    """However long each answer that says nothing takes, it counts from the first question on."""
+    agenda, told = Agenda(), list[float]()
+    works = Works(Vendor(polls=[*[DOUBT] * 20, READY]), clock=agenda.clock)
+    asked = list[float]()
+
+    async def before(_step: str) -> None:
+        asked.append(agenda.time)
+        await agenda.clock.sleep(takes_s)
+
+    works.vendor.before = before
+    polling = Polling(
+        works.tools, works.vendor, TICKET, works.queue.close, silent=lambda _now: told.append(agenda.time)
+    )
+    assert await agenda.run(polling.until_over()) == READY
+    assert asked[0] + SILENCE_S <= told[0] <= asked[0] + SILENCE_S + takes_s and len(told) == 1
+
+
+async def test_a_call_back_breaks_the_rest() -> None:
+    """Also while the platform has said nothing of use for long: what it calls about is asked after at once."""
+    agenda, told = Agenda(), list[float]()
+    works = Works(Vendor(polls=[*[Unsure("503", retry_after_s=9.0)] * 2, READY]), clock=agenda.clock)
+    hint = works.tools.hints.listen("toy", "job-1", 0)
+    called = list[float]()
+
+    async def call() -> None:
+        while works.vendor.asked["poll"] < 2:
+            await agenda.clock.sleep(0.5)
+        called.append(agenda.time)
+        hint.give(TICKET.task)
+
+    polling = Polling(
+        works.tools, works.vendor, TICKET, works.queue.close, hint=hint, silent=lambda _now: told.append(agenda.time)
+    )
+    calling = asyncio.create_task(call())
+    assert await agenda.run(polling.until_over()) == READY
+    await calling
+    assert agenda.time - called[0] < 1.0 and not told
+
+
 async def test_an_hour_of_doubt() -> None:
     """A platform that is out for long is asked every few seconds, and is still believed afterwards."""
     outcome, calendar, _ = await poll([DOUBT] * 120 + [READY], max_age_s=9000.0)
@@ -76,8 +118,8 @@ async def test_a_break_begins_the_half_minute_anew(other: Said) -> None:
 
 async def test_the_platforms_own_wish_counts_up_to_a_bound() -> None:
     """Retry-After on a bad answer is followed, but not for an hour."""
-    _, calendar, _ = await poll([Unsure("503", retry_after_s=12.0), Unsure("503", retry_after_s=3600.0), READY])
-    assert calendar.slept[1:] == [12.0, REST_LONGEST_S]
+    _, calendar, _ = await poll([Unsure("503", retry_after_s=8.0), Unsure("503", retry_after_s=3600.0), READY])
+    assert calendar.slept[1:] == [8.0, REST_LONGEST_S]
 
 
 async def test_parked_once_and_asked_sparsely() -> None:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from gateway.domain.errors import GatewayError, Paid, PlatformBusy, PlatformUnavailable
 from gateway.jobs.clock import Clock
-from gateway.jobs.concurrency import PAUSE_S
+from gateway.jobs.concurrency import JITTER, PAUSE_LONGEST_S, PAUSE_S
 from gateway.jobs.lane import ALL
 from gateway.jobs.queue import STANDSTILL_S, Queue
 from gateway.stores.slots import MemorySlots
-from tests.fakes.clock import loop_clock
+from tests.fakes.clock import Agenda, loop_clock
 from tests.fakes.customer import until
 
 
@@ -525,6 +525,28 @@ async def test_a_vendor_that_refuses_everything() -> None:
     sleeper.time += 1000.0
     line.check("bfl", "pro")
     await dispersed(tasks)
+    await line.close()
+
+
+async def test_each_is_told_in_time() -> None:
+    """Those who came one after another: each when it has waited for long, not only when the next probe is refused."""
+    agenda = Agenda()
+    line = queue(1, clock=agenda.clock)
+    told = list[float]()
+
+    async def come(at_s: float) -> None:
+        await agenda.clock.sleep(at_s)
+        with pytest.raises(PlatformBusy):
+            await insist(line, f"at {at_s}")
+        told.append(agenda.time - at_s)
+
+    async def all_come() -> None:
+        await asyncio.gather(*(come(3.0 * index) for index in range(6)))
+
+    await agenda.run(all_come())
+    longest = PAUSE_LONGEST_S * (1 + JITTER)
+    assert all(STANDSTILL_S <= waited < STANDSTILL_S + longest for waited in told)
+    assert sum(waited == STANDSTILL_S for waited in told) >= 3
     await line.close()
 
 

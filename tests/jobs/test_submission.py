@@ -21,7 +21,7 @@ from gateway.domain.errors import (
     PlatformError,
     PlatformUnavailable,
 )
-from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Unsure
+from gateway.domain.outcome import Failed, Finished, Outcome, Refused, Stage, Ticket, Unsure
 from gateway.jobs.breaker import Attempt, Verdict
 from gateway.jobs.charge import Charge
 from gateway.jobs.job import Job
@@ -31,15 +31,27 @@ from gateway.jobs.submit import CONNECT_TRIES, Resumed
 from gateway.stores.contract import JobRecord, Made, ReplySpec
 from gateway.upstream.download import FetchFailed
 from gateway.upstream.session import Answered, MaybeSent, NotSent
-from gateway.wire.call import Answer
+from gateway.wire.call import Answer, Call
 from tests.fakes.blob import MemoryBlob
 from tests.fakes.customer import until
-from tests.fakes.vendor import MODEL, PENDING, READY, TAKEN, TICKET, Said, Vendor, Works
+from tests.fakes.vendor import MODEL, PENDING, READY, SILENCE_S, TAKEN, TICKET, Said, Vendor, Works
 
 BUSY = Failed(PlatformBusy("busy"))
 INVALID = Failed(InvalidField("no", param="size"))
 FAILED = Failed(PlatformError("broken", paid=Paid.MAYBE))
 REFUSED = Refused(Stage.OUTPUT, ("Violence",))
+
+
+class Hooked(Vendor):
+    """Calls back when it is told to."""
+
+    webhook_base = "https://gateway.example"
+
+    def hooked(self, call: Call, url: str, secret: str) -> Call:
+        return Call(call.name, call.method, f"{call.url}?{url}")
+
+    def ticket(self, task: str, model: str) -> Ticket:
+        return TICKET
 
 
 async def run(works: Works, content: str = "same", *, within_s: float = 300.0) -> Made | GatewayError:
@@ -188,16 +200,122 @@ async def test_an_answer_after_long_silence(says: Said, result: Made | str, aske
     await until(lambda: works.held == 0 and works.queue.places("toy").unknown == 0)
 
 
-async def test_a_platform_that_answers_with_the_picture() -> None:
-    """It is not silent while it works: the call says how long that may take."""
-    works = Works(Vendor(submits=[READY]), slots=1)
+async def test_a_vendor_that_works_before_it_answers() -> None:
+    """It has all of its own time: nobody is told of silence, and its slot is its own, before that is over."""
+    works = Works(Vendor(submits=[READY]), slots=1, late_s=600.0)
+    works.vendor.before = lambda step: asyncio.sleep(3 * SILENCE_S) if step == "submit" else None
     order = works.order()
-    (call,) = order.plan.calls
-    order = replace(order, plan=replace(order.plan, calls=(replace(call, patience_s=90.0),)))
-    works.vendor.before = lambda step: works.clock.sleep(80.0) if step == "submit" else None
-    handle = await works.supervisor.start(order)
+    calls = tuple(replace(call, patience_s=4 * SILENCE_S) for call in order.plan.calls)
+    handle = await works.supervisor.start(replace(order, plan=replace(order.plan, calls=calls)))
     await handle.job.until_answerable(works.clock, 30.0, works.clock.now())
-    assert handle.job.finished and isinstance(handle.job.results[0], Made)
+    assert isinstance(handle.job.results[0], Made)
+    assert works.tools.breakers.of("toy", MODEL).standing.faults == 0
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+async def test_a_parked_task_that_somebody_waits_for(hooked: bool) -> None:
+    """Past its age it is asked after sparsely, and soon again when somebody comes for it."""
+    vendor = (Hooked if hooked else Vendor)(polls=[PENDING])
+    works = Works(vendor, max_age_s=60.0)
+    handle = await works.supervisor.start(works.order())
+    await until(lambda: works.clock.now() > 120)
+    asked = vendor.asked["poll"]
+    await until(lambda: works.clock.now() > 180)
+    assert 10 <= vendor.asked["poll"] - asked <= 14
+    await handle.abandon()
+    await until(lambda: works.clock.now() > 300)
+    asked, left = vendor.asked["poll"], works.clock.now()
+    await until(lambda: vendor.asked["poll"] == asked + 3, within_s=200)
+    assert works.clock.now() - left > 110
+    vendor.says["poll"], came = [READY], works.clock.now()
+    handle = await works.supervisor.start(works.order())
+    await handle.job.until_finished()
+    assert isinstance(handle.job.results[0], Made) and works.clock.now() - came < 6
+
+
+@pytest.mark.parametrize(("beside", "refused"), [("hangs", True), ("is answered", False), ("is worked", False)])
+async def test_a_line_behind_silence(beside: str, refused: bool) -> None:
+    """
+    It moves no faster than what hangs is given up: when nobody at all was answered, those who wait hear it with those
+    who hang, unpaid; as soon as somebody was, and while a task is worked, they wait for their turns.
+    """
+    works = Works(Vendor(polls=[PENDING] if beside == "is worked" else [READY]), slots=2, late_s=60.0)
+    hangs, which = asyncio.Event(), {"hangs": (1, 2), "is answered": (1,), "is worked": (2,)}[beside]
+    works.vendor.before = lambda step: hangs.wait() if step == "submit" and works.vendor.asked[step] in which else None
+    came = works.clock.now()
+    handles = []
+    for name in ("first", "second"):
+        handles.append(await works.supervisor.start(works.order(name)))
+        await until(lambda: works.vendor.asked["submit"] == len(handles))
+    handles += [await works.supervisor.start(works.order(f"behind {number}")) for number in range(3)]
+    await until(lambda: works.clock.now() - came > SILENCE_S + 1)
+    results = [handle.job.results[0] for handle in handles[2:]]
+    assert all((isinstance(each, PlatformUnavailable) and each.paid is Paid.NO) is refused for each in results)
+    works.vendor.says["poll"] = [READY]
+    hangs.set()
+    for handle in handles:
+        await handle.job.until_finished()
+    assert sum(isinstance(handle.job.results[0], Made) for handle in handles) == (2 if refused else 5)
+    assert works.vendor.asked["submit"] == (2 if refused else 5)
+
+
+@pytest.mark.parametrize("lost", [MaybeSent("reset"), Failed(AnswerLost("502", paid=Paid.MAYBE))])
+async def test_a_call_back_that_is_waited_for_long(lost: Said) -> None:
+    """The answer is lost, and only a call-back can tell of the task: whoever waits hears soon that nobody knows."""
+    vendor = Hooked(submits=[lost], polls=[PENDING, PENDING, READY])
+    works = Works(vendor, slots=1, late_s=600.0)
+    came = works.clock.now()
+    handle = await works.supervisor.start(works.order())
+    await handle.job.until_answerable(works.clock, 30.0, came)
+    assert (handle.job.unanswered, handle.job.finished) == (True, False)
+    assert works.clock.now() - came < SILENCE_S + 1
+    assert works.tools.hints.give(handle.job.record.id, 0, TICKET.task)
+    await handle.job.until_finished()
+    assert isinstance(handle.job.results[0], Made)
+    assert vendor.asked["submit"] == 1
+    await until(lambda: works.held == 0)
+
+
+@pytest.mark.parametrize("lost", [MaybeSent("reset"), Failed(AnswerLost("502", paid=Paid.MAYBE))])
+@pytest.mark.parametrize("called", [False, True])
+async def test_slots_of_those_who_wait_for_a_call_back(lost: Said, called: bool) -> None:
+    """Others take their places at once, and who is called about has its own again."""
+    vendor = Hooked(submits=[lost, lost, lost, TAKEN])
+    works = Works(vendor, slots=1, late_s=600.0)
+    handles = [await works.supervisor.start(works.order(f"lost {number}")) for number in range(3)]
+    came = works.clock.now()
+    assert isinstance(await run(works, content="other"), Made)
+    assert works.clock.now() - came < SILENCE_S
+    assert works.queue.places("toy").unknown == 3
+    if called:
+        vendor.says["poll"] = [PENDING]
+        for handle in handles:
+            works.tools.hints.give(handle.job.record.id, 0, TICKET.task)
+        await until(lambda: vendor.asked["poll"] > 6)
+        assert (works.queue.places("toy").unknown, works.queue.places("toy").running) == (0, 3)
+        vendor.says["poll"] = [READY]
+    for handle in handles:
+        await handle.job.until_finished()
+        assert isinstance(handle.job.results[0], Made if called else AnswerLost)
+    await until(lambda: works.held == 0 and works.queue.places("toy").unknown == 0)
+
+
+async def test_a_call_back_after_silence() -> None:
+    """The time-out came first, and others have taken its place: its task has its slot again as long as it runs."""
+    vendor = Hooked(submits=[MaybeSent("time-out")], polls=[PENDING])
+    works = Works(vendor, slots=1, late_s=600.0)
+    vendor.before = lambda step: asyncio.sleep(SILENCE_S + 25) if step == "submit" else None
+    handle = await works.supervisor.start(works.order())
+    await until(lambda: works.queue.places("toy").unknown == 1)
+    told = handle.job.unanswered
+    await until(lambda: vendor.asked["submit"] == 1 and not handle.job._sending)
+    works.tools.hints.give(handle.job.record.id, 0, TICKET.task)
+    await until(lambda: vendor.asked["poll"] > 1)
+    places = works.queue.places("toy")
+    assert (places.unknown, places.running, told, handle.job.unanswered) == (0, 1, True, False)
+    vendor.says["poll"] = [READY]
+    await handle.job.until_finished()
+    await until(lambda: works.held == 0)
 
 
 async def test_busy_waits_without_a_slot() -> None:
