@@ -56,6 +56,10 @@ class NotAnImage(Exception):
     """The file cannot be used as a picture; the text is a clause fit to be shown to the client."""
 
 
+class Unrecognized(NotAnImage):
+    """The file is empty, a page of text, or of a format that nobody here knows by name."""
+
+
 class Truncated(NotAnImage):
     """The file begins as a picture and ends too early; the text says before what."""
 

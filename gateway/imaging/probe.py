@@ -37,13 +37,14 @@ from gateway.imaging.headers import (
     Orientation,
     Size,
     Truncated,
+    Unrecognized,
     Walk,
     jpeg,
     png,
     webp,
 )
 
-__all__ = ["NotAnImage", "Probe", "Prober", "Truncated"]
+__all__ = ["NotAnImage", "Probe", "Prober", "Truncated", "Unrecognized"]
 
 Chunk = bytes | bytearray | memoryview
 
@@ -224,5 +225,7 @@ class Prober:
 
 def _unknown(head: bytes) -> NotAnImage:
     if not head:
-        return NotAnImage("the file is empty")
-    return NotAnImage(f"the file is {foreign(head) or 'of an unknown format'}, not PNG, JPEG or WebP")
+        return Unrecognized("the file is empty")
+    known = foreign(head)
+    kind = Unrecognized if known in (None, "HTML", "XML") else NotAnImage
+    return kind(f"the file is {known or 'of an unknown format'}, not PNG, JPEG or WebP")

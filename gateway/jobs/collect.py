@@ -22,8 +22,8 @@ COLLECT_S = 3600.0
 AGAIN_S, AGAIN_LONGEST_S = 0.25, 30.0
 # No longer while somebody waits for it, also for who comes meanwhile.
 WANTED_LONGEST_S = 5.0
-# A whole answer that is not the picture will hardly become one, nor an address that is never visited another; the
-# vendor is asked again meanwhile, all within two seconds.
+# A whole picture that is none will hardly become one, nor an address that is never visited another; the vendor is asked
+# again meanwhile, all within two seconds. A page in its place is the host's trouble, whatever status it shows.
 HOPELESS_TRIES = 3
 
 
@@ -54,7 +54,8 @@ async def collect(
                 raise
         except (FetchFailed, GatewayError) as error:
             tries += 1
-            hopeless += isinstance(error, FetchFailed) and (error.forbidden or error.status == 200)
+            if isinstance(error, FetchFailed):
+                hopeless += error.forbidden or (error.status == 200 and not error.page)
             if hopeless == HOPELESS_TRIES or tools.clock.now() - started > COLLECT_S:
                 tools.metrics.results_lost(platform.name).inc()
                 raise ResultLost(

@@ -15,7 +15,7 @@ from gateway.domain.egress import Egress
 from gateway.domain.errors import OutOfRoom
 from gateway.domain.hosts import PrivateHosts, read_foreign
 from gateway.domain.public import is_public_host
-from gateway.imaging.probe import NotAnImage, Prober
+from gateway.imaging.probe import NotAnImage, Prober, Unrecognized
 from gateway.stores.blobs import BlobWriter, SpooledBlob
 from gateway.stores.spool import Spool
 from gateway.upstream.egress import Leaving, leaving
@@ -36,12 +36,13 @@ LEAST_BYTES = 80 * 1024
 class FetchFailed(Exception):
     """
     The picture did not arrive whole. `status` is what was answered, 0 when no whole answer came; `forbidden` when the
-    address is one that is never visited.
+    address is one that is never visited; `page` when the answer was no file of pictures at all, but nothing, or what a
+    host says of its own trouble.
     """
 
-    def __init__(self, why: str, *, status: int = 0, forbidden: bool = False) -> None:
+    def __init__(self, why: str, *, status: int = 0, forbidden: bool = False, page: bool = False) -> None:
         super().__init__(why)
-        self.status, self.forbidden = status, forbidden
+        self.status, self.forbidden, self.page = status, forbidden, page
 
 
 class Download:
@@ -120,7 +121,8 @@ class Download:
                 return await writer.finish(found.media_type, found.pixels, found.orientation)
             except NotAnImage as error:
                 writer.discard()
-                raise FetchFailed(f"{url.host} sent no whole picture: {error}", status=status) from error
+                page, why = isinstance(error, Unrecognized), f"{url.host} sent no whole picture: {error}"
+                raise FetchFailed(why, status=status, page=page) from error
             except BaseException:
                 writer.discard()
                 raise

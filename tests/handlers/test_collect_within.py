@@ -53,7 +53,9 @@ def heal(bfl: Emulator) -> None:
     bfl._world.faults.reset()
 
 
-@pytest.mark.parametrize("fault", ["delivery_404", "delivery_503", "delivery_expired", "delivery_stall"])
+@pytest.mark.parametrize(
+    "fault", ["delivery_404", "delivery_503", "delivery_expired", "delivery_stall", "delivery_html", "delivery_empty"]
+)
 @pytest.mark.parametrize("again", [{}, RESEND], ids=["person", "resend"])
 async def test_an_honest_answer_and_the_picture_later(
     customer: Customer, bfl: Emulator, fault: str, again: dict[str, str]

@@ -16,6 +16,7 @@ from tests.fakes.blob import MemoryBlob
 from tests.fakes.clock import Calendar
 from tests.fakes.vendor import PENDING, READY, TICKET, Said, Vendor, Works
 
+PAGE = FetchFailed("page", status=200, page=True)
 EXPIRED, BROKEN, CUT, SPOILED = (FetchFailed(str(status), status=status) for status in (403, 500, 0, 200))
 
 
@@ -82,9 +83,10 @@ async def test_no_fresh_link(said: Said) -> None:
     assert works.vendor.asked == {"collect": 2, "poll": 1}
 
 
-async def test_a_long_outage_of_the_storage() -> None:
-    """A minute without the storage service loses nothing."""
-    _, calendar, _ = await run(Vendor(fetches=[BROKEN] * 10 + [MemoryBlob()]))
+@pytest.mark.parametrize("fault", [BROKEN, PAGE], ids=["broken", "page"])
+async def test_a_long_outage_of_the_storage(fault: FetchFailed) -> None:
+    """A minute without the storage service loses nothing, whatever it says of itself."""
+    _, calendar, _ = await run(Vendor(fetches=[fault] * 10 + [MemoryBlob()]))
     assert calendar.time > 40
 
 

@@ -130,6 +130,7 @@ async def test_what_is_no_picture(
     with pytest.raises(FetchFailed) as failed:
         await fetch(await listen(handle))
     assert failed.value.status == status
+    assert failed.value.page is (body in (b"", b"<html>hello</html>") and status == 200)
     assert "sig=" not in str(failed.value)
 
 
