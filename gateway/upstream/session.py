@@ -70,11 +70,11 @@ class Session:
         self._spool = spool
 
     async def __aenter__(self) -> Session:
+        asking = client(aiohttp.TCPConnector(limit=0, limit_per_host=64, keepalive_timeout=15), POLL_TIMES)
         self._sessions = {
             "submit": client(aiohttp.TCPConnector(limit=0, force_close=True), SUBMIT_TIMES),
-            "poll": client(aiohttp.TCPConnector(limit=0, limit_per_host=64, keepalive_timeout=15), POLL_TIMES),
-            # Apart from polls, so that it is asked how things stand while all of those hang.
-            "probe": client(aiohttp.TCPConnector(limit=0, keepalive_timeout=15), POLL_TIMES),
+            "poll": asking,
+            "probe": asking,
         }
         return self
 

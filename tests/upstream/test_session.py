@@ -276,26 +276,3 @@ async def test_a_stale_connection_is_no_riddle(listen: Listen) -> None:
     async with Session() as opened:
         for _ in range(200):
             assert isinstance(await opened.send(call), Answered)
-
-
-async def test_a_probe_does_not_wait_for_polls(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many of them hang at the same host."""
-    monkeypatch.setattr(session, "POLL_TIMES", aiohttp.ClientTimeout(sock_read=60.0))
-    hanging, well = 0, asyncio.Event()
-
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal hanging
-        head, _ = await read_all(reader)
-        if head.startswith(b"GET /v1/model?poll"):
-            hanging += 1
-            await well.wait()
-        writer.write(b"HTTP/1.1 200 So\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-
-    url = await listen(speak)
-    async with Session() as opened:
-        polls = [asyncio.create_task(opened.send(Call("poll", "GET", f"{url}?poll"))) for _ in range(80)]
-        while hanging < 64:
-            await asyncio.sleep(0.001)
-        assert isinstance(await asyncio.wait_for(opened.send(Call("probe", "GET", url)), 50), Answered)
-        well.set()
-        assert all(isinstance(sent, Answered) for sent in await asyncio.gather(*polls))
