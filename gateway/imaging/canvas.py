@@ -18,8 +18,9 @@ from gateway.imaging.channels import RGB, Samples, rgb, rgba
 from gateway.imaging.exif import UPRIGHT
 from gateway.imaging.formats import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 from gateway.imaging.frames import Fault, Order
+from gateway.imaging.png_chunks import Chunks, read_chunks
 from gateway.imaging.probe import Probe
-from gateway.imaging.profiles import png_colours, space
+from gateway.imaging.profiles import space
 
 PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 FORMATS = {
@@ -86,16 +87,19 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
             raise Unusable(Fault.PIXELS, f"has {width} × {height} pixels; {max_pixels} are allowed")
     Image.MAX_IMAGE_PIXELS = None  # the operator's limit holds, which has just been applied
     _prepare(found.media_type)
-    with Image.open(file, formats=(FORMATS[found.media_type],)) as image:
+    chunks = read_chunks(file.getbuffer()) if found.media_type == PNG else None
+    source = file if chunks is None else io.BytesIO(chunks.bare)
+    with Image.open(source, formats=(FORMATS[found.media_type],)) as image:
         upright = found.media_type in _UPRIGHT
         # Two readers of one file who disagree about its size: somebody wants the first to be believed.
         if image.size != ((found.pixels.width, found.pixels.height) if upright else (found.width, found.height)):
             raise Unusable(Fault.IMAGE, "its header contradicts itself")
         if image.mode not in _MODES:
             raise Unusable(Fault.IMAGE, f"its kind of pixels ({image.mode}) is not supported")
-        data, stored = file.getbuffer(), Samples(8, grey=image.mode in ("1", "L", "LA", "I;16", "I;16B", "I;16L"))
-        if found.media_type == PNG:
-            stored = Samples(data[_DEPTH_AT], grey=data[_DEPTH_AT + 1] in _GREY)
+        stored = Samples(8, grey=image.mode in ("1", "L", "LA", "I;16", "I;16B", "I;16L"))
+        if chunks is not None:
+            stored = Samples(chunks.bare[_DEPTH_AT], grey=chunks.bare[_DEPTH_AT + 1] in _GREY)
+            image.info["icc_profile"] = chunks.profile
         if upright and order.orientation and found.orientation != UPRIGHT:
             raise Unusable(Fault.MASK, "its size is not that of the image")
         # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
@@ -103,7 +107,7 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         place = _Place(order.pixels, _TURNS.get(order.orientation or own), order.crop)
         if order.mask:
             return _saved(_mask(image, stored, place), "PNG", compress_level=PNG_LEVEL)
-        return _picture(image, data, found, stored, order, place)
+        return _picture(image, chunks, found, stored, order, place)
 
 
 def _prepare(media_type: str) -> None:
@@ -155,14 +159,14 @@ def _mask(image: Image.Image, stored: Samples, place: _Place) -> Image.Image:
 
 
 def _picture(
-    image: Image.Image, file: memoryview, found: Probe, stored: Samples, order: Order, place: _Place
+    image: Image.Image, chunks: Chunks | None, found: Probe, stored: Samples, order: Order, place: _Place
 ) -> memoryview:
     if place.stored and not order.crop:
         # A JPEG is decoded at the half, quarter or eighth that still suffices, which saves most of time and memory.
         image.draft(None, place.stored)
     profile, colours = image.info.get("icc_profile"), None
-    if found.media_type == PNG and not profile:
-        colours = png_colours(file)
+    if chunks is not None and (not profile or space(profile) == b"RGB "):
+        colours = chunks.info(profiled=bool(profile))
     if image.mode not in _COLOURED or space(profile) != b"RGB ":
         profile = None  # there is none, or it describes other channels than the result has
     plain = rgba(image, stored) if image.has_transparency_data and not order.flatten else rgb(image, stored)
