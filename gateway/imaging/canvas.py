@@ -40,9 +40,12 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCb
 
 _COLOURED = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr")
 
-# Vendors take 20 MB or 20 MiB (https://docs.bfl.ai/kontext/kontext_image_editing): what comes near goes as a JPEG.
+# Vendors take 20 MB or 20 MiB (https://docs.bfl.ai/kontext/kontext_image_editing): what comes near goes as a JPEG, or
+# as a WebP with its transparency.
 MOST_PNG_BYTES = 18 * 1024 * 1024
 JPEG_QUALITY = 92
+# Lossy, for what is transparent; the least effort at which large pictures of fine detail can be written at all.
+WEBP_QUALITY, WEBP_EFFORT, WEBP_SIDE = 90, 2, 16_383
 # A fraction of the default level's time for a few more bytes; the picture lives for seconds.
 PNG_LEVEL = 1
 
@@ -181,7 +184,21 @@ def _picture(
         png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile, pnginfo=colours)
         if len(png) <= MOST_PNG_BYTES:
             return png
+        del png
+        if (webp := _small_with_alpha(made, profile)) is not None:
+            return webp
     return _saved(rgb(made, RGB), "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
+
+
+def _small_with_alpha(image: Image.Image, profile: bytes | None) -> memoryview | None:
+    """A WebP of what has transparency; None where it has none, or cannot be one."""
+    if image.mode != "RGBA" or image.getchannel("A").getextrema() == (OPAQUE, OPAQUE) or max(image.size) > WEBP_SIDE:
+        return None
+    try:
+        webp = _saved(image, "WEBP", quality=WEBP_QUALITY, method=WEBP_EFFORT, icc_profile=profile)
+    except ValueError:  # https://github.com/webmproject/libwebp/blob/main/src/webp/encode.h: a partition overflows
+        return None
+    return webp if len(webp) <= MOST_PNG_BYTES else None
 
 
 def _saved(image: Image.Image, form: str, **options: object) -> memoryview:
