@@ -174,6 +174,9 @@ def _picture(
         profile = None  # there is none, or it describes other channels than the result has
     plain = rgba(image, stored) if image.has_transparency_data and not order.flatten else rgb(image, stored)
     made = place.put(plain, Image.Resampling.LANCZOS)
+    if made is not image:  # what follows takes memory too
+        image.close()
+    del plain
     if order.crop and found.media_type != JPEG:
         form = FORMATS[found.media_type]
         return _saved(made, form, **_KEPT[form], icc_profile=profile, **({"pnginfo": colours} if colours else {}))
