@@ -7,12 +7,12 @@ https://pillow.readthedocs.io/en/stable/reference/Image.html
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 # All that Pillow would otherwise import at the first picture of a kind. MPO is what it calls a JPEG with more pictures
 # behind the first, as telephones make them.
-from PIL import Image, ImageChops, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, ImageChops, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from gateway.imaging.channels import RGB, Samples, rgb, rgba
 from gateway.imaging.exif import UPRIGHT
@@ -55,6 +55,8 @@ OPAQUE, LEAST_ALPHA = 255, 128
 
 # https://www.w3.org/TR/png-3/#11IHDR: the bit depth stands behind width and height, the colour type behind it.
 _DEPTH_AT, _GREY = 24, (0, 4)
+# https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf page 37
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 # What undoes an EXIF orientation. https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf 4.6.4
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -103,6 +105,8 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         if chunks is not None:
             stored = Samples(chunks.bare[_DEPTH_AT], grey=chunks.bare[_DEPTH_AT + 1] in _GREY)
             image.info["icc_profile"] = chunks.profile
+        elif isinstance(image, TiffImagePlugin.TiffImageFile):
+            stored = replace(stored, inverted=image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
         if upright and order.orientation and found.orientation != UPRIGHT:
             raise Unusable(Fault.MASK, "its size is not that of the image")
         # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
