@@ -20,7 +20,7 @@ class Rework:
     `orientation`: the EXIF number by which it is turned, in place of the source's own.
     `crop`: `pixels` is filled from the middle of the picture, whose ratio is kept; and its format stays.
     `form`: what it becomes; what has transparency becomes a PNG all the same.
-    A picture, not a mask, that as a PNG would be larger than vendors take becomes a JPEG.
+    A picture, not a mask, that as a PNG would be larger than vendors take becomes a JPEG, with transparency a WebP.
     """
 
     source: Blob

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from gateway.dialects.openai.form import Form
-from gateway.dialects.openai.members import check_kind
+from gateway.dialects.openai.members import check_kind, plain
 from gateway.domain.errors import InvalidField, InvalidJson, MissingField, TooLarge, UnsupportedMedia
 from gateway.handlers.json_pictures import PICTURES, Pictures, is_null
 from gateway.handlers.received import SLACK_BYTES, Limits, Purpose, Received, filled, open_body
@@ -90,7 +90,7 @@ class _Intake:
             self._nested = Compact() if isinstance(event, Opened) else None
         if self._nested is None:
             assert isinstance(event, Value)
-            self._keep(name, event.text)
+            self._keep(name, plain(event))
             return
         complete = self._nested.feed(event)
         if self._nested.length > self._limits.text_bytes:

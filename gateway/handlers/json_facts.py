@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.dialects.openai.members import plain
 from gateway.domain.errors import InvalidJson, TooLarge
 from gateway.handlers.json_tools import ToolModels
 from gateway.wire.scan import Bounds, Scanner
@@ -85,7 +86,7 @@ class JsonFacts:
         if event.kind is Kind.NULL:
             return
         if not isinstance(event, Opened):
-            self._keep(event.path, event.text)
+            self._keep(event.path, plain(event))
         elif event.kind is Kind.TEXT:
             # Empty, it is as good as none.
             self._text = ""

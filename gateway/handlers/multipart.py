@@ -66,7 +66,9 @@ def boundary_in(content_type: str) -> str:
     found = _BOUNDARY.findall(content_type)
     if len(found) != 1 or _BOUNDARIES.findall(content_type) != [""]:
         # Whoever reads it next may go by the other one.
-        raise InvalidMultipart("The Content-Type multipart/form-data needs one boundary.")
+        raise InvalidMultipart(
+            "The Content-Type multipart/form-data needs one boundary: leave that header to your HTTP library."
+        )
     boundary: str = found[0][0] or found[0][1]
     if not _LEGAL.fullmatch(boundary):
         raise InvalidMultipart("The boundary in the Content-Type is not 1 to 70 characters of those RFC 2046 allows.")

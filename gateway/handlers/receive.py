@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from gateway.dialects.openai.form import PICTURE, Form
+from gateway.dialects.openai.form import PICTURE, Form, stray
 from gateway.dialects.openai.members import KINDS
 from gateway.domain.errors import TooLarge
 from gateway.handlers.charsets import FIELD
@@ -95,10 +95,11 @@ class _Intake:
         known = PICTURE.fullmatch(part.name)
         if not known and (not part.is_file or _is_text(part)):
             return TextPart(part, self._limits.text_bytes, self._charset)
-        kind = known[1] if known else part.name
+        if not known:
+            raise stray(part.name)
+        kind = known[1]
         count = self._counts[kind] = self._counts.get(kind, 0) + 1
-        if known:
-            self._limits.check_count(count if kind == "image" else 0, kind)
+        self._limits.check_count(count if kind == "image" else 0, kind)
         return PicturePart.of(part, kind, count, BlobWriter(self._room), self._limits)
 
     async def _end(self) -> None:

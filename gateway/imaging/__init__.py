@@ -4,5 +4,5 @@ their own.
 
 `probe` follows the walks in `headers` and `foreign`, which look for size, `exif` orientation and end. `workers` has the
 work done: `process` is the gateway's end of one worker, `frames` what the two say to each other, `worker` the other
-end. Only that end imports `canvas`, `channels` and `profiles`, and with them Pillow.
+end. Only that end imports `canvas`, `channels`, `png_chunks` and `profiles`, and with them Pillow.
 """

@@ -7,19 +7,20 @@ https://pillow.readthedocs.io/en/stable/reference/Image.html
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 # All that Pillow would otherwise import at the first picture of a kind. MPO is what it calls a JPEG with more pictures
 # behind the first, as telephones make them.
-from PIL import Image, ImageChops, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, ImageChops, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from gateway.imaging.channels import RGB, Samples, rgb, rgba
 from gateway.imaging.exif import UPRIGHT
 from gateway.imaging.formats import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 from gateway.imaging.frames import Fault, Order
+from gateway.imaging.png_chunks import Chunks, read_chunks
 from gateway.imaging.probe import Probe
-from gateway.imaging.profiles import png_colours, space
+from gateway.imaging.profiles import space
 
 PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 FORMATS = {
@@ -39,9 +40,12 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCb
 
 _COLOURED = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr")
 
-# Vendors take 20 MB or 20 MiB (https://docs.bfl.ai/kontext/kontext_image_editing): what comes near goes as a JPEG.
+# Vendors take 20 MB or 20 MiB (https://docs.bfl.ai/kontext/kontext_image_editing): what comes near goes as a JPEG, or
+# as a WebP with its transparency.
 MOST_PNG_BYTES = 18 * 1024 * 1024
 JPEG_QUALITY = 92
+# Lossy, for what is transparent; the least effort at which large pictures of fine detail can be written at all.
+WEBP_QUALITY, WEBP_EFFORT, WEBP_SIDE = 90, 2, 16_383
 # A fraction of the default level's time for a few more bytes; the picture lives for seconds.
 PNG_LEVEL = 1
 
@@ -51,6 +55,8 @@ OPAQUE, LEAST_ALPHA = 255, 128
 
 # https://www.w3.org/TR/png-3/#11IHDR: the bit depth stands behind width and height, the colour type behind it.
 _DEPTH_AT, _GREY = 24, (0, 4)
+# https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf page 37
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 # What undoes an EXIF orientation. https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf 4.6.4
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,16 +92,21 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
             raise Unusable(Fault.PIXELS, f"has {width} × {height} pixels; {max_pixels} are allowed")
     Image.MAX_IMAGE_PIXELS = None  # the operator's limit holds, which has just been applied
     _prepare(found.media_type)
-    with Image.open(file, formats=(FORMATS[found.media_type],)) as image:
+    chunks = read_chunks(file.getbuffer()) if found.media_type == PNG else None
+    source = file if chunks is None else io.BytesIO(chunks.bare)
+    with Image.open(source, formats=(FORMATS[found.media_type],)) as image:
         upright = found.media_type in _UPRIGHT
         # Two readers of one file who disagree about its size: somebody wants the first to be believed.
         if image.size != ((found.pixels.width, found.pixels.height) if upright else (found.width, found.height)):
             raise Unusable(Fault.IMAGE, "its header contradicts itself")
         if image.mode not in _MODES:
             raise Unusable(Fault.IMAGE, f"its kind of pixels ({image.mode}) is not supported")
-        data, stored = file.getbuffer(), Samples(8, grey=image.mode in ("1", "L", "LA", "I;16", "I;16B", "I;16L"))
-        if found.media_type == PNG:
-            stored = Samples(data[_DEPTH_AT], grey=data[_DEPTH_AT + 1] in _GREY)
+        stored = Samples(8, grey=image.mode in ("1", "L", "LA", "I;16", "I;16B", "I;16L"))
+        if chunks is not None:
+            stored = Samples(chunks.bare[_DEPTH_AT], grey=chunks.bare[_DEPTH_AT + 1] in _GREY)
+            image.info["icc_profile"] = chunks.profile
+        elif isinstance(image, TiffImagePlugin.TiffImageFile):
+            stored = replace(stored, inverted=image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
         if upright and order.orientation and found.orientation != UPRIGHT:
             raise Unusable(Fault.MASK, "its size is not that of the image")
         # Not as Pillow reads it, which takes XMP where there is no EXIF, and no viewer does.
@@ -103,7 +114,7 @@ def rework(file: io.BytesIO, found: Probe, order: Order, max_pixels: int) -> mem
         place = _Place(order.pixels, _TURNS.get(order.orientation or own), order.crop)
         if order.mask:
             return _saved(_mask(image, stored, place), "PNG", compress_level=PNG_LEVEL)
-        return _picture(image, data, found, stored, order, place)
+        return _picture(image, chunks, found, stored, order, place)
 
 
 def _prepare(media_type: str) -> None:
@@ -155,18 +166,21 @@ def _mask(image: Image.Image, stored: Samples, place: _Place) -> Image.Image:
 
 
 def _picture(
-    image: Image.Image, file: memoryview, found: Probe, stored: Samples, order: Order, place: _Place
+    image: Image.Image, chunks: Chunks | None, found: Probe, stored: Samples, order: Order, place: _Place
 ) -> memoryview:
     if place.stored and not order.crop:
         # A JPEG is decoded at the half, quarter or eighth that still suffices, which saves most of time and memory.
         image.draft(None, place.stored)
     profile, colours = image.info.get("icc_profile"), None
-    if found.media_type == PNG and not profile:
-        colours = png_colours(file)
+    if chunks is not None and (not profile or space(profile) == b"RGB "):
+        colours = chunks.info(profiled=bool(profile))
     if image.mode not in _COLOURED or space(profile) != b"RGB ":
         profile = None  # there is none, or it describes other channels than the result has
     plain = rgba(image, stored) if image.has_transparency_data and not order.flatten else rgb(image, stored)
     made = place.put(plain, Image.Resampling.LANCZOS)
+    if made is not image:  # what follows takes memory too
+        image.close()
+    del plain
     if order.crop and found.media_type != JPEG:
         form = FORMATS[found.media_type]
         return _saved(made, form, **_KEPT[form], icc_profile=profile, **({"pnginfo": colours} if colours else {}))
@@ -177,7 +191,21 @@ def _picture(
         png = _saved(made, "PNG", compress_level=PNG_LEVEL, icc_profile=profile, pnginfo=colours)
         if len(png) <= MOST_PNG_BYTES:
             return png
+        del png
+        if (webp := _small_with_alpha(made, profile)) is not None:
+            return webp
     return _saved(rgb(made, RGB), "JPEG", quality=JPEG_QUALITY, icc_profile=profile)
+
+
+def _small_with_alpha(image: Image.Image, profile: bytes | None) -> memoryview | None:
+    """A WebP of what has transparency; None where it has none, or cannot be one."""
+    if image.mode != "RGBA" or image.getchannel("A").getextrema() == (OPAQUE, OPAQUE) or max(image.size) > WEBP_SIDE:
+        return None
+    try:
+        webp = _saved(image, "WEBP", quality=WEBP_QUALITY, method=WEBP_EFFORT, icc_profile=profile)
+    except ValueError:  # https://github.com/webmproject/libwebp/blob/main/src/webp/encode.h: a partition overflows
+        return None
+    return webp if len(webp) <= MOST_PNG_BYTES else None
 
 
 def _saved(image: Image.Image, form: str, **options: object) -> memoryview:

@@ -20,10 +20,14 @@ _STRETCH = {2: 85, 4: 17}
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """How the file has its pixels: so many bits for each of the channels, of which grey has one beside alpha."""
+    """
+    How the file has its pixels: so many bits for each of the channels, of which grey has one beside alpha; `inverted`
+    when its highest grey is black.
+    """
 
     depth: int
     grey: bool
+    inverted: bool = False
 
 
 RGB = Samples(8, grey=False)
@@ -34,6 +38,8 @@ def rgb(image: Image.Image, stored: Samples) -> Image.Image:
     image.load()  # before its info goes, which says how to
     profile = image.info.get("icc_profile")
     high = _bytes(image)[0] if image.mode.startswith("I;16") else image
+    if high is not image and stored.inverted:  # of 8 bits and fewer Pillow takes care
+        high = ImageChops.invert(high)
     if high.mode == "RGBa":  # multiplied with its alpha
         high = high.convert("RGBA")
     made = srgb(high.convert("L") if stored.grey else high, profile)

@@ -17,7 +17,11 @@ MAX_META_BYTES = 256 * 1024
 MAX_BOXES = 64
 
 _ORDERS: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
-_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION, _SHORT = 256, 257, 274, 3
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION, _BIG = 256, 257, 274, 43
+# Of a SHORT and a LONG, which stand at the beginning of their field.
+_LENGTHS = {3: 2, 4: 4}
+# As many as a TIFF can have; a BigTIFF could claim any number.
+MAX_ENTRIES = 65_535
 # EXIF's number for a turn by so many quarters, anticlockwise; and mirrored then, top to bottom or left to right.
 _QUARTERS = (1, 8, 3, 6)
 _MIRRORED = ((4, 5, 2, 7), (2, 7, 4, 5))
@@ -40,18 +44,26 @@ def bmp() -> Walk:
 
 
 def tiff() -> Walk:
-    """https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf section 2: the first picture's directory."""
+    """
+    https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf section 2: the first picture's directory. That of a
+    BigTIFF has longer fields: https://www.awaresystems.be/imaging/tiff/bigtiff.html
+    """
     head = yield 8
     order = _ORDERS[head[:2]]
-    at = int.from_bytes(head[4:], order)
-    if at < 8:
+    big = int.from_bytes(head[2:4], order) == _BIG
+    start = yield 8 if big else 0
+    at, wide = int.from_bytes(start if big else head[4:], order), 8 if big else 2
+    if at < (passed := 8 + len(start)):
         raise _damaged("TIFF")
-    yield 8 - at
+    yield passed - at
     found: dict[int, int] = {}
-    for _ in range(int.from_bytes((yield 2), order)):
-        entry = yield 12
+    if (count := int.from_bytes((yield wide), order)) > MAX_ENTRIES:
+        raise _damaged("TIFF")
+    for _ in range(count):
+        entry = yield 20 if big else 12
         tag, kind = int.from_bytes(entry[:2], order), int.from_bytes(entry[2:4], order)
-        found.setdefault(tag, int.from_bytes(entry[8:10] if kind == _SHORT else entry[8:], order))
+        value = entry[12 if big else 8 :]
+        found.setdefault(tag, int.from_bytes(value[: _LENGTHS.get(kind, len(value))], order))
     if 1 <= (turn := found.get(_TIFF_ORIENTATION, 1)) <= 8:
         yield Orientation(turn)
     yield found.get(_TIFF_WIDTH, 0), found.get(_TIFF_HEIGHT, 0)

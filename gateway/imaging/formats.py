@@ -44,7 +44,8 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"qt  ": "QuickTime"} | dict.fromke
 
 # Without the one decoder that Pillow does not bring along.
 CAN_HEIC = find_spec("pillow_heif") is not None
-_CONVERTIBLE = {b"GIF87a": GIF, b"GIF89a": GIF, b"BM": BMP, b"II*\0": TIFF, b"MM\0*": TIFF}
+# Of BigTIFF Pillow knows one byte order.
+_CONVERTIBLE = {b"GIF87a": GIF, b"GIF89a": GIF, b"BM": BMP, **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0"), TIFF)}
 
 
 def sniff(head: bytes) -> str | None:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import io
 from functools import cache
 
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms
 
 # https://www.color.org/specification/ICC.1-2022-05.pdf 7.2: the colour space that the profile describes.
 _SPACE = slice(16, 20)
 _MODES = {b"GRAY": "L", b"CMYK": "CMYK"}
-# https://www.w3.org/TR/png-3/#11addnlcolinfo
-_PNG_COLOURS = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 
 
 def space(profile: bytes | None) -> bytes:
@@ -35,17 +33,6 @@ def srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
         return ImageCms.profileToProfile(image, source, _target(), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None  # as every viewer does with a profile that it cannot read
-
-
-def png_colours(file: memoryview) -> PngImagePlugin.PngInfo:
-    """The chunks of a PNG, which was read whole before, that say what its numbers mean."""
-    kept, at = PngImagePlugin.PngInfo(), 8
-    while (kind := bytes(file[at + 4 : at + 8])) not in (b"IDAT", b"IEND", b""):
-        end = at + 8 + int.from_bytes(file[at : at + 4], "big")
-        if kind in _PNG_COLOURS:
-            kept.add(kind, bytes(file[at + 8 : end]))
-        at = end + 4
-    return kept
 
 
 def _by_table(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:

@@ -24,6 +24,8 @@ BROKEN = "the data URL has characters that are not base64, or ends too early"
 EMPTY = "the data URL is empty"
 
 _DATA = "data:"
+# How base64 of a picture begins that came without a head, as other vendors take it.
+_HEADLESS = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "UklGR": "image/webp"}
 _BASE64 = re.compile(r".*;[ ]*base64[ \t\n\f\r]*", re.IGNORECASE | re.DOTALL)
 # C0 controls and space, which stand around no URL.
 _BLANKS = "".join(map(chr, range(0x21)))
@@ -53,6 +55,9 @@ class ImageUrl:
             return self._body(piece)
         head = (self._head + piece).lstrip(_BLANKS)
         if head[: len(_DATA)].lower() != _DATA[: len(head)]:
+            for magic, media_type in _HEADLESS.items():
+                if head.startswith(magic):
+                    raise BadUrl(f"base64 needs 'data:{media_type};base64,' before it, which makes it a data URL")
             if len(head) > ADDRESS_LONGEST:
                 raise BadUrl(f"the address is longer than {ADDRESS_LONGEST} characters")
             self._head = head

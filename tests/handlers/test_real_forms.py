@@ -283,6 +283,49 @@ async def test_a_picture_where_a_text_belongs(bfl: Emulator, start_gateway: Star
     assert "expected text, but got a file" in heard.error["message"]
 
 
+@pytest.mark.parametrize("content", [PNG, b"", b"%PDF-1.7", b"\0\0\0\x18ftypheic", b"anything"])
+@pytest.mark.parametrize("name", ["file", "reference", "Image", "image1"])
+async def test_a_file_under_another_name(bfl: Emulator, start_gateway: StartGateway, name: str, content: bytes) -> None:
+    """It is its name that is wrong, whatever is in it."""
+    gateway = await start_gateway(bfl)
+    heard = await post(gateway, form(IMAGE, file(name, content), PROMPT))
+    assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "unsupported_parameter", name)
+    assert heard.error["message"] == f"'{name}' came as a file; files are image, mask and markup."
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zeros", [".0", ".000"])
+@pytest.mark.parametrize("edits", [("bfl",), ("bfl", "openai")])
+async def test_whole_numbers_of_programs_that_have_only_floating_point(
+    bfl: Emulator, start_gateway: StartGateway, zeros: str, edits: tuple[str, ...]
+) -> None:
+    """JSON's 2.0 is 2, for a standard field, the model's own, and the rules."""
+    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    told = "".join(
+        f', "{name}": {value}{zeros}' for name, value in {"n": 2, "output_compression": 90, "seed": 42}.items()
+    )
+    body = f'{{"prompt": "make it blue", "image": "{url}"{told}}}'.encode()
+    rules = [{"name": "two", "match": {"n": "2"}, "to": ["bfl/flux-kontext-max"]}]
+    async with both(start_gateway, bfl, routes={"edits": list(edits), "rules": rules}) as each:
+        heard = await post(each.gateway, body, kind="application/json")
+    assert heard.status == 200, heard.rest
+    tasks: list[Any] = bfl.tasks
+    assert sorted(task["fields"]["seed"] for task in tasks) == [42, 43]
+    assert {task["model"] for task in tasks} == {"flux-kontext-max"}
+
+
+@pytest.mark.parametrize("number", ["2.5", "2e1", "1.00000001", "-1.0", "0.0"])
+async def test_numbers_that_are_not_whole(bfl: Emulator, start_gateway: StartGateway, number: str) -> None:
+    """Refused, not rounded."""
+    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    gateway = await start_gateway(bfl)
+    body = f'{{"prompt": "make it blue", "image": "{url}", "n": {number}}}'.encode()
+    heard = await post(gateway, body, kind="application/json")
+    assert (heard.status, heard.error["code"], heard.error["param"]) == (400, "invalid_value", "n")
+
+
 # --- every field is accounted for -------------------------------------------------------------------------------------
 
 EMPTY = sorted(KINDS.keys() - {"prompt"} | {"seed", "anything"})

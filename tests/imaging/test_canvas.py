@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageChops, ImageCms, ImageStat, PngImagePlugin
 
 from gateway.imaging import canvas
 from gateway.imaging.canvas import Unusable, rework
@@ -426,6 +426,37 @@ def test_a_png_that_no_vendor_takes_goes_as_a_jpeg(monkeypatch: pytest.MonkeyPat
     image.putalpha(Image.effect_noise((64, 64), 99))
     data = encoded(image)
     assert [made(data, order).format for order in (FLATTEN, scale(32, 32), MASK)] == ["JPEG", "JPEG", "PNG"]
+
+
+@pytest.mark.parametrize("profile", [None, icc.rotated(1.8)])
+def test_a_png_too_large_keeps_its_transparency(monkeypatch: pytest.MonkeyPatch, profile: bytes | None) -> None:
+    """What is cut out of a photograph stays so; what is opaque everywhere is a JPEG, whatever its channels."""
+    image = Image.merge("RGB", [Image.effect_noise((160, 96), 60) for _ in range(3)]).convert("RGBA")
+    data = encoded(image, icc_profile=profile)
+    image.paste((0, 0, 0, 0), (0, 0, 80, 96))
+    cut = encoded(image, icc_profile=profile)
+    for orders in (scale(160, 96), scale(150, 90)):
+        monkeypatch.setattr(canvas, "MOST_PNG_BYTES", 18 * 1024 * 1024)
+        wanted = made(cut, orders)
+        monkeypatch.setattr(canvas, "MOST_PNG_BYTES", 16_000)
+        result = made(cut, orders)
+        assert (wanted.format, result.format, result.mode, result.size) == ("PNG", "WEBP", "RGBA", wanted.size)
+        assert result.info.get("icc_profile") == profile
+        differ = ImageChops.difference(result.getchannel("A"), wanted.getchannel("A"))
+        assert ImageStat.Stat(differ).mean[0] < 1
+        opaque = (result.width // 2 + 8, 0, *result.size)
+        seen, kept = (shown.crop(opaque).resize((6, 6), Image.Resampling.BOX) for shown in (wanted, result))
+        assert max(ImageStat.Stat(ImageChops.difference(seen, kept)).mean) < 6
+        assert made(data, orders).format == "JPEG"
+
+
+@pytest.mark.parametrize("size", [(20_000, 2), (64, 64)])
+def test_what_cannot_be_a_webp_goes_as_a_jpeg(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    """Its sides have 14 bits; and the smallest one may still be too large."""
+    monkeypatch.setattr(canvas, "MOST_PNG_BYTES", 100)
+    image = Image.effect_noise(size, 99).convert("RGBA")
+    image.putalpha(Image.effect_noise(size, 99))
+    assert made(encoded(image), scale(*size)).format == "JPEG"
 
 
 def animated(form: str) -> bytes:

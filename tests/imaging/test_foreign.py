@@ -57,9 +57,34 @@ def test_the_size_that_is_seen(container: str, orientation: int) -> None:
         assert found.orientation == orientation
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["H", "I", "Q"])
+def test_bigtiff(orientation: int, kind: str) -> None:
+    """Sizes in whatever length; the directory lies anywhere behind the header."""
+    codes = {"H": 3, "I": 4, "Q": 16}
+    tags = [(256, kind, 70), (257, kind, 40), (274, "H", orientation)]
+    entries = b"".join(
+        struct.pack("<HHQ", tag, codes[each], 1) + struct.pack("<" + each, value).ljust(8, b"\0")
+        for tag, each, value in tags
+    )
+    head = b"II" + struct.pack("<HHHQ", 43, 8, 0, 36)
+    found = probe(head + bytes(20) + struct.pack("<Q", len(tags)) + entries)
+    assert (found.media_type, found.width, found.height, found.orientation) == ("image/tiff", 70, 40, orientation)
+
+
+def test_a_bigtiff_that_claims_too_much() -> None:
+    """A directory without end is not followed, nor one within the header."""
+    for at, count in ((16, 1 << 40), (8, 3)):
+        data = b"II" + struct.pack("<HHHQQ", 43, 8, 0, at, count) + bytes(4000)
+        with pytest.raises(NotAnImage, match="damaged header"):
+            probe(data)
+
+
 EVERY = {
     **{container: saved(container) for container in CONTAINERS},
     "TIFF by libtiff": saved("TIFF", compression="tiff_lzw"),
+    "BigTIFF": saved("TIFF", big_tiff=True),
+    "BigTIFF by libtiff": saved("TIFF", big_tiff=True, compression="tiff_lzw"),
     "HEIC of several": saved("HEIF", save_all=True, append_images=[Image.new("RGB", (200, 100))]),
     "GIF of one pixel": saved("GIF", size=(1, 1)),
     "BMP of OS/2": b"BM" + bytes(12) + struct.pack("<IHHHH", 12, 70, 40, 1, 24) + bytes(70 * 40 * 3),

@@ -134,3 +134,15 @@ def test_what_is_broken(text: str, kind: type[Exception], words: str, step: int)
     """Other encodings, other alphabets, too little and too much, however it is cut."""
     with pytest.raises(kind, match=words):
         read(text, step)
+
+
+@pytest.mark.parametrize("step", [1, 7, 10**9])
+@pytest.mark.parametrize(
+    ("begin", "media_type"),
+    [(b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff\xe0", "image/jpeg"), (b"RIFF\x10\0\0\0WEBP", "image/webp")],
+)
+def test_base64_without_a_head_is_told_what_it_lacks(begin: bytes, media_type: str, step: int) -> None:
+    """Of any length: it is neither a short address nor one that is too long."""
+    for length in (9, 20_000):
+        with pytest.raises(BadUrl, match=f"base64 needs 'data:{media_type};base64,' before it"):
+            read(base64.b64encode(begin + bytes(length)).decode(), step)

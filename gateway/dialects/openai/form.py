@@ -50,6 +50,11 @@ class Form:
     pictures: tuple[tuple[str, Blob | Link], ...]
 
 
+def stray(name: str) -> UnsupportedField:
+    """What is said of a file under a name that is no picture's."""
+    return UnsupportedField(f"'{name[:64]}' came as a file; files are image, mask and markup.", param=name[:64])
+
+
 def read_edit(form: Form) -> Edit:
     """Raises: InvalidField and its kinds, with the client's field name."""
     pictures = _pictures(form)
@@ -124,7 +129,7 @@ def _pictures(form: Form) -> dict[str, list[Blob | Link]]:
     numbers: list[str] = []
     for name, picture in form.pictures:
         if not (match := PICTURE.fullmatch(name)):
-            raise UnsupportedField(f"'{name[:64]}' came as a file; files are image, mask and markup.", param=name[:64])
+            raise stray(name)
         found[match[1]].append(picture)
         if match[1] == "image":
             numbers.append(match[2] or "")

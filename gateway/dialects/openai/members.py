@@ -6,10 +6,11 @@ https://developers.openai.com/api/reference/resources/images/methods/edit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from gateway.domain.errors import InvalidType
-from gateway.wire.scanned import Kind
+from gateway.wire.scanned import Kind, Value
 
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("prompt", "model", "size", "quality", "background", "moderation", "style"), Kind.TEXT),
@@ -20,6 +21,16 @@ KINDS: Mapping[str, Kind] = {
     "stream": Kind.TRUTH,
     "svg": Kind.OBJECT,
 }
+
+
+# https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.1: a zero fraction leaves a number whole.
+_FRACTION = re.compile(r"(-?[0-9]+)\.0+", re.ASCII)
+
+
+def plain(value: Value) -> str:
+    """The text of a member as a form carries it: 2 also of a program that has only floating point and writes 2.0."""
+    found = _FRACTION.fullmatch(value.text) if value.kind is Kind.NUMBER else None
+    return found[1] if found else value.text
 
 
 def check_kind(name: str, kind: Kind) -> None:
