@@ -38,7 +38,7 @@ def test_the_outside_is_light(tmp_path: Path, argument: str) -> None:
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=False,
     )
     assert result.stdout.splitlines()[-1] == "[]"

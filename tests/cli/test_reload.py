@@ -183,7 +183,7 @@ def test_a_signal(tmp_path: Path) -> None:
             while f"configuration {expected}" not in process.stderr.readline():
                 assert process.poll() is None
         process.terminate()
-        process.wait(10)
+        process.wait(300)
     assert process.returncode == 0
 
 

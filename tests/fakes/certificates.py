@@ -67,4 +67,4 @@ class Authority:
         return Certificate(self._folder / f"{name}.pem", self._folder / f"{name}.key")
 
     def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=self._folder, check=True, capture_output=True, timeout=30)
+        subprocess.run(["openssl", *arguments], cwd=self._folder, check=True, capture_output=True, timeout=300)

@@ -81,7 +81,7 @@ async def test_operators_are_answered_however_busy_the_loop_is(start_gateway: St
     gateway = await start_gateway()
 
     def ask() -> int:
-        with urllib.request.urlopen(gateway.admin_url + path, timeout=30) as answer:
+        with urllib.request.urlopen(gateway.admin_url + path, timeout=300) as answer:
             return int(answer.status)
 
     with ThreadPoolExecutor() as threads:

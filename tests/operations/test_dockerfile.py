@@ -92,7 +92,7 @@ async def checked(text: str, port: int | None) -> int:
     assert program == "python"
     environment = {"GATEWAY_ADMIN_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL, timeout=20
+        subprocess.run, [sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL, timeout=300
     )
     return done.returncode
 

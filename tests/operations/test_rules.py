@@ -23,7 +23,7 @@ LIMITS = (LimitReached, TooManyFailures)
 def promtool(*arguments: str | Path) -> None:
     """Raises: AssertionError, with what it says, when promtool is not content."""
     command = [installed("promtool"), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -68,8 +68,8 @@ def test_systemd_takes_it(tmp_path: Path) -> None:
     # It looks for the program, which is not installed here.
     unit = tmp_path / WRITTEN.name
     unit.write_text(TEXT.replace("/opt/image-gateway/bin/gateway", sys.executable))
-    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, timeout=300)
     assert (done.returncode, [line for line in done.stderr.splitlines() if unit.name in line]) == (0, [])
     told = [analyze, "security", "--offline=true", "--threshold=15", str(unit)]
-    done = subprocess.run(told, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(told, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout

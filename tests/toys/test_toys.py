@@ -41,7 +41,7 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
             told = await asyncio.to_thread(greeting, process)
             yield Served(vendors, told["gateway"], told["metrics"])
             process.terminate()
-            _, err = await asyncio.to_thread(process.communicate, timeout=15)
+            _, err = await asyncio.to_thread(process.communicate, timeout=300)
     assert process.returncode == 0
     assert "Traceback" not in err and KEY not in err
 
