@@ -49,7 +49,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         finally:
             process.stdin.close()
             process.stdout.close()
-            process.wait(20)
+            process.wait(300)
     said = (directory / "log").read_text()
     assert "Traceback" not in said, said[-4000:]
 
