@@ -227,6 +227,19 @@ async def test_a_field_that_only_the_second_model_has(office: Office) -> None:
     assert customer.accepted == (0, 1)
 
 
+@pytest.mark.parametrize(("name", "value"), [("seed", "5"), ("aspect_ratio", "16:9")])
+async def test_a_field_that_only_flux_has(office: Office, name: str, value: str) -> None:
+    """OpenAI would refuse it: while FLUX is in trouble that is what the client hears, and what it may wait for."""
+    customer = await office("bfl", "openai/gpt-image-2")
+    customer.bfl.script("submit_402")
+    fields: dict[str, Any] = {name: value}
+    reply = await customer.edit("make it blue", **fields)
+    assert reply.error["code"] == "platform_out_of_credits"
+    assert customer.openai.seen == []
+    assert len((await customer.edit("make it blue", **fields)).pictures) == 1
+    assert customer.accepted == (1, 0)
+
+
 async def test_more_pictures_than_the_first_takes(office: Office) -> None:
     """Those that the second has are read, and reach it."""
     customer = await office("bfl/flux-pro-1.0-fill", "spare/flux-2-pro")

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from gateway.domain.errors import InvalidField
+from gateway.domain.errors import InvalidField, UnsupportedField
 from gateway.domain.size import Ratio, read_size
 from gateway.domain.target import RelayTarget
 from gateway.platforms.openai.sizes import NARROWEST, WIDEST, accepted
 
 # They answer with the pictures themselves and refuse the field: https://developers.openai.com/api/reference/resources/images
-_WITHOUT_LINKS = re.compile(r"(?:chat)?gpt-image-.*", re.DOTALL)
+_GPT_IMAGE = re.compile(r"(?:chat)?gpt-image-.*", re.DOTALL)
+# All that OpenAI's picture paths take; it refuses any other field by name, as above.
+_TAKEN = frozenset(
+    {"background", "complexity", "frame_count", "frame_duration_ms", "image", "images", "input_fidelity", "markup"}
+    | {"mask", "model", "moderation", "n", "output_compression", "output_format", "partial_images", "prompt", "quality"}
+    | {"response_format", "safety_identifier", "size", "stream", "style", "svg", "user"}
+)
 
 
 def rewrite(text_fields: Mapping[str, str], target: RelayTarget) -> Mapping[str, str | None]:
@@ -20,7 +26,8 @@ def rewrite(text_fields: Mapping[str, str], target: RelayTarget) -> Mapping[str,
     field is added where the client left it out. None stands for a field that is left out: one that was right for the
     model that the client named, and that says no more than the one that is asked does by itself.
 
-    Raises: InvalidField for a value that a pin rules out, or a ratio that the model has no size for.
+    Raises: InvalidField for a value that a pin rules out, or a ratio that the model has no size for; UnsupportedField
+    for one that only the model has in whose place OpenAI's is asked.
     """
     terms = target.terms
     for name, value in terms.pins.items():
@@ -29,12 +36,19 @@ def rewrite(text_fields: Mapping[str, str], target: RelayTarget) -> Mapping[str,
     wanted: dict[str, str | None] = {**terms.defaults, **text_fields, **terms.pins, **terms.overrides}
     if target.model is not None:
         wanted["model"] = target.model
-        renamed = target.model != text_fields.get("model") and _WITHOUT_LINKS.fullmatch(target.model)
-        if renamed and wanted.get("response_format") == "b64_json":
-            wanted["response_format"] = None
+        if target.model != text_fields.get("model") and _GPT_IMAGE.fullmatch(target.model):
+            _check(text_fields, target.model)
+            if wanted.get("response_format") == "b64_json":
+                wanted["response_format"] = None
     if (asked := wanted.get("size")) is not None and (size := _size(asked, wanted.get("model"))) is not None:
         wanted["size"] = size
     return {name: value for name, value in wanted.items() if text_fields.get(name) != value}
+
+
+def _check(text_fields: Mapping[str, str], model: str) -> None:
+    for name in text_fields:
+        if name.partition("[")[0] not in _TAKEN:
+            raise UnsupportedField(f"{model} has no field '{name[:64]}'.", param=name[:64])
 
 
 def _size(text: str, model: str | None) -> str | None:

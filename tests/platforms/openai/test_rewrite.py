@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.errors import InvalidField
+from gateway.domain.errors import InvalidField, UnsupportedField
 from gateway.domain.target import NO_TERMS, RelayTarget, Terms
 from gateway.platforms.openai.rewrite import rewrite
 
@@ -57,6 +57,16 @@ def test_a_pin_refuses_other_values() -> None:
     with pytest.raises(InvalidField) as caught:
         rewrite({"n": "2"}, to(pins={"n": "1"}, overrides={"n": "1"}))
     assert (caught.value.param, caught.value.text) == ("n", "n is 1 here and nothing else.")
+
+
+@pytest.mark.parametrize("name", ["seed", "steps", "Prompt", "images2"])
+def test_a_field_that_a_gpt_image_model_does_not_have(name: str) -> None:
+    """Refused where the gateway chose that model; whoever names it hears OpenAI's own words."""
+    with pytest.raises(UnsupportedField) as caught:
+        rewrite({"model": "flux-kontext-pro", name: "1"}, RelayTarget("openai", "gpt-image-2", NO_TERMS))
+    assert caught.value.param == name and "gpt-image-2" in caught.value.text
+    for model in ("gpt-image-2", "seedream-5"):
+        rewrite({"model": model, name: "1"}, RelayTarget("openai", model, NO_TERMS))
 
 
 def test_a_ratio_that_no_size_has() -> None:
