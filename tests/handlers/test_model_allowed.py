@@ -214,10 +214,10 @@ async def test_pictures_have_one_path(
 
 
 @pytest.mark.parametrize(
-    ("models", "status"), [(["flux-kontext-pro"], 403), (["flux-kontext-pro", "flux-pro-1.0-fill"], 200), ([], 200)]
+    ("models", "status"), [(["flux-kontext-pro"], 403), (["flux-kontext-pro", "flux-pro-1.0-fill"], 200), (None, 200)]
 )
 async def test_a_mask_leads_to_no_other_model(
-    bfl: Emulator, start_gateway: StartGateway, models: list[str], status: int
+    bfl: Emulator, start_gateway: StartGateway, models: list[str] | None, status: int
 ) -> None:
     """`mask: fill` is what the route allows; the key has to allow the model as well."""
     keys = [{**key_settings("k")[0], "models": models}]
