@@ -12,6 +12,7 @@ import pytest
 from gateway.config.schema import Config
 from gateway.emulator.server import Emulator
 from gateway.emulator.settings import EmulatorSettings
+from gateway.handlers.answer import BEGIN_WITHIN_S
 from tests.conftest import FASTER, StartGateway
 from tests.fakes.company import PATIENCE, PICTURE, company
 from tests.fakes.customer import RESEND, until
@@ -49,13 +50,20 @@ def asked(stream: bool) -> dict[str, Any]:
 async def test_a_no_that_takes_long(
     start_gateway: StartGateway, client: aiohttp.ClientSession, takes_s: float, next_one: str, stream: bool
 ) -> None:
-    """However long the client has waited for it: the next one gets the whole request, once."""
+    """
+    However long the client has waited for it: the next one gets the whole request, once. A stream has begun by then,
+    and ends with what the first one says.
+    """
     async with (
         Emulator(EmulatorSettings(speed=FASTER, submit_takes_s=takes_s)) as slow,
         company(start_gateway, client, slow, ["bfl", next_one], jobs=PATIENCE) as customer,
     ):
         slow.script("submit_402", times=None)
         reply = await customer.edit("make it blue", **asked(stream))
+        if stream and takes_s > BEGIN_WITHIN_S:
+            assert b'"platform_out_of_credits"' in reply.raw
+            assert (customer.openai.seen, customer.accepted) == ([], (0, 0))
+            return
         assert reply.status == 200 and b'"b64_json"' in reply.raw
         if next_one.startswith("openai"):
             (seen,) = customer.openai.seen
