@@ -115,9 +115,9 @@ async def test_key_reused_for_another_request(sdk: Client, prompt: str, truth: T
 
 
 async def test_platform_busy(sdk: Client, stand: dict[str, str], prompt: str, truth: Truth) -> None:
-    """A platform at its limit is asked again until an answer is due; then the client gets a RateLimitError."""
+    """A platform at its limit is asked again for a while; then the client gets a RateLimitError."""
     prompt += "[[fault:submit_429]]"
-    error = (await sdk.edit(prompt, at=stand["hasty"], client={"max_retries": 0}))["error"]
+    error = (await sdk.edit(prompt, at=stand["patient"], client={"max_retries": 0}))["error"]
     assert (error["class"], error["status"], error["type"]) == ("RateLimitError", 429, "rate_limit_error")
     # Right after another such job the gateway knows beforehand.
     assert error["code"] in ("platform_busy", "queue_full")
@@ -129,13 +129,14 @@ async def test_full_queue_then_a_slot(
     sdk: Client, stand: dict[str, str], prompt: str, truth: Truth, session: aiohttp.ClientSession
 ) -> None:
     """With every slot taken a request is turned away with 429; the stock client waits as told and gets its picture."""
-    # Bad polls keep a slot for as long as they last.
-    first = prompt + " first[[fault:poll_502*8]]"
+    first, emulator = prompt + " first", f"{stand['emulator']}/_emulator"
+    await session.post(f"{emulator}/script", json={"fault": "poll_502", "times": None})  # the slot is kept
     long = asyncio.create_task(occupy(session, stand["narrow"], first, sdk.files[0]))
     while not await truth.accepted(first):
         await asyncio.sleep(0.01)
     error = (await sdk.edit(prompt, at=stand["narrow"], client={"max_retries": 0}))["error"]
     assert (error["class"], error["code"]) == ("RateLimitError", "queue_full")
+    await session.post(f"{emulator}/calm")
     second = prompt + " second"
     answer = await sdk.edit(second, at=stand["narrow"], client={"max_retries": 9})
     assert shown(answer["pictures"][0]).format == "PNG"
