@@ -237,8 +237,14 @@ class Gateway:
 
     def wrong(self) -> Mapping[str, str]:
         """Why no work is wanted just now; empty when it is."""
-        draining = {"draining": "the gateway is shutting down"} if self.supervisor.draining else {}
-        return draining | ({"ledger": why} if (why := self.stores.wrong) is not None else {})
+        found = {}
+        if not self.url:  # operators are answered first: whoever is sent here by them would be refused
+            found["starting"] = "the gateway does not listen for clients yet"
+        if self.supervisor.draining:
+            found["draining"] = "the gateway is shutting down"
+        if (why := self.stores.wrong) is not None:
+            found["ledger"] = why
+        return found
 
     def _remembering(self, new_id: Callable[[], str]) -> Stores:
         config, clock, metrics = self.config, self._clock, self.metrics

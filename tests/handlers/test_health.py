@@ -5,12 +5,17 @@ from __future__ import annotations
 import urllib.request
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from gateway import app
 from gateway.app import STUCK_S, Gateway
+from gateway.config.schema import Config, Listener
 from gateway.emulator.server import Emulator
 from gateway.handlers.health import raw
 from tests.fakes.forms import edit_form
@@ -53,6 +58,27 @@ async def test_ready_until_it_drains(bfl: Emulator, start_gateway: StartGateway,
         assert (answer.status, answer.headers["x-should-retry"]) == (503, "true")
         assert (await answer.json())["error"]["code"] == "shutting_down"
     assert bfl.counts.submits_seen == 0
+
+
+async def test_not_ready_before_it_listens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
+    """Operators are answered before clients are: who goes by it, as a load balancer does, would be refused."""
+    listen, told = app._opened, list[tuple[int, Any]]()
+
+    async def looked(run: web.AppRunner, listener: Listener, *further: Any) -> str:
+        if run.app is gateway.public:
+            async with client.get(f"{gateway.admin_url}/readyz") as answer:
+                told.append((answer.status, await answer.json()))
+        return await listen(run, listener, *further)
+
+    monkeypatch.setattr(app, "_opened", looked)
+    document = {"listen": {"port": 0}, "admin": {"port": 0}, "state_dir": tmp_path}
+    gateway = Gateway(Config.model_validate(document))
+    async with gateway, client.get(f"{gateway.admin_url}/readyz") as answer:
+        assert answer.status == 200
+    starting = {"status": "unavailable", "starting": "the gateway does not listen for clients yet", "platforms": {}}
+    assert told == [(503, starting)]
 
 
 @pytest.mark.parametrize("prefix", ["", "/images"])
