@@ -24,7 +24,7 @@ from gateway.emulator.settings import EmulatorSettings
 from gateway.imaging.process import Worker
 from gateway.jobs import pace
 from gateway.stores.sqlite.writer import Writer
-from tests.fakes.clock import fast_clock
+from tests.fakes.clock import UNHURRIED, fast_clock
 from tests.fakes.loop import Loop, Pace, held, wall
 
 # The gateway's clock in tests, and the emulator's speed, run this much faster than the wall.
@@ -118,8 +118,7 @@ async def start_gateway(tmp_path: Path, nothing_is_late: None) -> AsyncIterator[
                 "admin": {"port": 0},
                 "state_dir": tmp_path / "state",
                 "platforms": platforms,
-                # Pictures come at the machine's own pace, not at the clock's.
-                "jobs": {"drain": 0, "collect_within": 3000, "unanswered_within": 3000, **keys.pop("jobs", {})},
+                "jobs": {"drain": 0, **UNHURRIED, **keys.pop("jobs", {})},
                 **keys,
             }
             return await stack.enter_async_context(

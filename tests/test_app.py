@@ -24,7 +24,7 @@ from gateway.stores.spool import Spool
 from gateway.upstream.download import Download
 from gateway.upstream.relay import Relay
 from gateway.upstream.session import Session
-from tests.fakes.clock import fast_clock
+from tests.fakes.clock import UNHURRIED, fast_clock
 from tests.fakes.forms import edit_form
 from tests.fakes.logbook import logbook
 
@@ -39,7 +39,7 @@ def config(state_dir: Path, **keys: Any) -> Config:
         "listen": {"port": 0},
         "admin": {"port": 0},
         "state_dir": state_dir,
-        "jobs": {"drain": 0, "collect_within": 3000, "unanswered_within": 3000},
+        "jobs": {"drain": 0, **UNHURRIED},
         **keys,
     }
     return Config.model_validate(document)

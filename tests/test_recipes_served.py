@@ -22,7 +22,7 @@ from gateway.emulator.settings import EmulatorSettings
 from gateway.jobs.breaker import State
 from gateway.jobs.clock import Clock
 from tests.conftest import FASTER
-from tests.fakes.clock import fast_clock
+from tests.fakes.clock import UNHURRIED, fast_clock
 from tests.fakes.customer import until
 from tests.fakes.forms import BOUNDARY
 from tests.fakes.openai_server import FakeOpenAi, answer, fake_openai
@@ -136,7 +136,7 @@ async def openai() -> AsyncIterator[FakeOpenAi]:
 def unhurried(config: Config) -> Config:
     """Where a recipe's own seconds, `FASTER` as they pass here, could be over before the next request."""
     breaker = config.jobs.breaker.model_copy(update={"open_for": 6000.0, "longest": 6000.0})
-    jobs = config.jobs.model_copy(update={"breaker": breaker, "collect_within": 3000.0, "unanswered_within": 3000.0})
+    jobs = config.jobs.model_copy(update={"breaker": breaker, **UNHURRIED})
     return config.model_copy(update={"jobs": jobs, "signature": config.signature.model_copy(update={"window": 3600.0})})
 
 

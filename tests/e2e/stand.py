@@ -26,7 +26,7 @@ from gateway.jobs.clock import Clock
 from gateway.telemetry import logs
 from tests.e2e.keys import entry, special_keys
 from tests.e2e.upstream import OPENAI_KEY, upstream
-from tests.fakes.clock import fast_clock
+from tests.fakes.clock import UNHURRIED, fast_clock
 from tests.fakes.customer import NO_BREAKER
 
 KEY = "gw-end-to-end-0123456789abcdef"
@@ -115,8 +115,7 @@ def _config(told: dict[str, Any], platforms: dict[str, Any], state_dir: Path) ->
             "platforms": platforms,
             "jobs": {
                 "drain": 0,
-                "collect_within": 600,
-                "unanswered_within": 600,
+                **UNHURRIED,
                 "breaker": NO_BREAKER,
                 **sections.pop("jobs", {}),
             },

@@ -20,6 +20,7 @@ from tests.e2e.client import Client
 from tests.e2e.conftest import Truth, shown
 from tests.e2e.driver import SOME
 from tests.e2e.stand import BFL_KEY, KEY, SLOW_MODEL
+from tests.fakes.clock import UNHURRIED
 from tests.fakes.customer import IMAGE
 from tests.fakes.cutting_proxy import Cut, CuttingProxy
 from tests.fakes.program import HURRIED, environment
@@ -40,7 +41,7 @@ class Service:
             "state_dir": str(folder / "state"),
             "auth": {"keys": [{"id": "client-0", "hash": f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"}]},
             "platforms": {"bfl": {"kind": "bfl", "api_key": BFL_KEY, "base_url": emulator}},
-            "jobs": {"drain": 0},
+            "jobs": {"drain": 0, **UNHURRIED},
         }
         (folder / "gateway.yaml").write_text(yaml.safe_dump(document))
 

@@ -19,7 +19,7 @@ from gateway.stores.contract import JobRecord, ReplySpec, State
 from gateway.stores.sqlite.database import Database
 from gateway.stores.sqlite.ledger import SqliteLedger
 from tests.conftest import FASTER, KEY, StartGateway
-from tests.fakes.clock import fast_clock
+from tests.fakes.clock import UNHURRIED, fast_clock
 from tests.fakes.customer import Customer, until
 
 REPLY = ReplySpec(ResponseFormat.B64_JSON, OutputFormat.PNG, ())
@@ -64,7 +64,7 @@ async def test_a_quota_that_is_used_up(bfl: Emulator, tmp_path: Path, client: ai
         "admin": {"port": 0},
         "state_dir": tmp_path,
         "platforms": {"bfl": {"kind": "bfl", "api_key": KEY, "base_url": bfl.api_url}},
-        "jobs": {"drain": 0},
+        "jobs": {"drain": 0, **UNHURRIED},
     }
     async with Gateway(Config.model_validate(document), clock=fast_clock(FASTER)) as gateway:
         first = Customer(gateway, client)

@@ -14,7 +14,7 @@ from gateway.config.schema import Config
 from gateway.emulator.server import Emulator
 from gateway.stores.sqlite import database
 from tests.conftest import FASTER, KEY
-from tests.fakes.clock import fast_clock
+from tests.fakes.clock import UNHURRIED, fast_clock
 from tests.fakes.customer import RESEND, Customer, until
 from tests.fakes.small_disk import MIB, SmallDisk, small_disk
 
@@ -34,7 +34,7 @@ async def serving(bfl: Emulator, disk: SmallDisk) -> AsyncIterator[Gateway]:
         "admin": {"port": 0},
         "state_dir": disk.path,
         "platforms": {"bfl": {"kind": "bfl", "api_key": KEY, "base_url": bfl.api_url}},
-        "jobs": {"drain": 0},
+        "jobs": {"drain": 0, **UNHURRIED},
     }
     async with Gateway(Config.model_validate(document), clock=fast_clock(FASTER), chance=lambda: 0.5) as gateway:
         yield gateway
